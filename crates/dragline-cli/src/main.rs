@@ -1,0 +1,3 @@
+//! Starts the `dragline` program.
+
+fn main() {}

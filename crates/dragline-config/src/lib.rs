@@ -1,0 +1,1 @@
+//! Turns TOML text into a checked plan, reporting every error at once.

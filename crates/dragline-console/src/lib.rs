@@ -1,0 +1,1 @@
+//! Answers admin HTTP: metrics and health.

@@ -1,0 +1,66 @@
+//! Knows every URL of the crawl: offers, leases, settlements, and the hosts they belong to.
+//!
+//! ```text
+//!             offer                 lease                fetched              settle
+//!  unknown ----------> waiting ----------> leased(token) --------> fetched ----------> done | failed(kind)
+//!     |                  |  ^                 |   |                   |
+//!     +-> skipped        |  +---- retry ------+   +-> redirected      +-> waiting (a handler asked for retry)
+//!                        +-> skipped (robots, budget, parked, drain)
+//! ```
+//!
+//! Every other move is an assertion.
+
+mod types;
+
+pub use types::{
+    Admission, CommitId, Drain, Epoch, Fetched, FetchedReport, FrontierStats, HostGauge, Lease, LeaseReport,
+    Mark, OfferBatch, OfferFrom, OfferReport, OfferSource, Purpose, RobotsAnswer, RobotsTally, Settle,
+    SettleReport, SettleResult, Settled, Settlement, Skipped, Token, Trigger, UrlGauge, Want,
+};
+
+use crate::ticket::Ticket;
+use crate::time::Time;
+use crate::url::{CanonicalUrl, HostKey};
+
+/// One shard of the frontier: a single-threaded state machine.
+///
+/// Tickets complete in call order; dropping one cancels nothing; at most one lease and one commit are outstanding.
+/// A stale token is counted, never an error.
+pub trait Frontier {
+    /// Offers URLs, in order: each is new, a duplicate, skipped for a rule about the URL, or refused as a link.
+    fn offer(&mut self, now: Time, batch: OfferBatch) -> Ticket<OfferReport>;
+
+    /// Leases URLs of hosts that are due and have a free slot, at most `want.most`.
+    fn lease(&mut self, now: Time, want: Want) -> Ticket<LeaseReport>;
+
+    /// Takes the end of fetches: frees their slots and sets their hosts' next times. The URLs stay leased or, when
+    /// a page came of it, become fetched, until settled.
+    fn fetched(&mut self, now: Time, batch: Vec<Fetched>) -> Ticket<FetchedReport>;
+
+    /// Settles URLs: disposition, links and host feedback of each in one step, in order.
+    fn settle(&mut self, now: Time, batch: Vec<Settle>) -> Ticket<SettleReport>;
+
+    /// Asks for a slot of a host for a fetch of a session; such a fetch never enters the frontier's accounts.
+    fn admit(&mut self, now: Time, url: &CanonicalUrl) -> Admission;
+
+    /// Gives back a slot taken by [`Frontier::admit`].
+    fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched);
+
+    /// Prolongs leases; returns how many of the tokens were current. One process alone never needs it.
+    fn extend(&mut self, now: Time, tokens: &[Token], until: Time) -> Ticket<u32>;
+
+    /// Ends what waits: it is skipped(drained), or kept for a later resume.
+    fn drain(&mut self, now: Time, drain: Drain) -> Ticket<LeaseReport>;
+
+    /// Returns when `lease` may find something that it does not find now; `None` when only an answer can change that.
+    fn next_wakeup(&self) -> Option<Time>;
+
+    /// Opens the buffer of the next epoch and returns the one that is now closed.
+    fn begin_commit(&mut self) -> Epoch;
+
+    /// Makes an epoch durable together with the sinks' marks.
+    fn commit(&mut self, epoch: Epoch, marks: Vec<Mark>) -> Ticket<CommitId>;
+
+    /// Returns every count of the accounting identity and the gauges.
+    fn stats(&self) -> FrontierStats;
+}

@@ -1,0 +1,32 @@
+//! Decides everything a crawl decides, as plain values with time and chance as arguments.
+//!
+//! No async runtime, no clock, no I/O and no threads live here: a decision that went wrong can be replayed from
+//! its inputs. The actors of `dragline-engine` own these values and translate messages into calls on them.
+
+pub mod chance;
+pub mod decision;
+pub mod disposition;
+pub mod fetch;
+pub mod frontier;
+pub mod handled;
+pub mod headers;
+pub mod map;
+pub mod outcome;
+pub mod page;
+pub mod pattern;
+pub mod robots;
+pub mod rules;
+pub mod ticket;
+pub mod time;
+pub mod url;
+
+pub use decision::{Decision, Source};
+pub use disposition::{Disposition, FailKind, LinkRefusal, SkipReason};
+pub use fetch::{FetchError, FetchLimits, FetchRequest, FetchResponse, Phase, Phases};
+pub use handled::{Handled, Item, Outlinks, Verdict};
+pub use headers::Headers;
+pub use outcome::Outcome;
+pub use page::Page;
+pub use ticket::Ticket;
+pub use time::{Time, Wall};
+pub use url::{CanonicalUrl, HostKey, Origin, Scheme, UrlError};

@@ -1,0 +1,1 @@
+//! Runs a crawl as actix actors around the pure core.

@@ -1,0 +1,1 @@
+//! Fetches one URL and never calls a broken response fine.

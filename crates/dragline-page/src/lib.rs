@@ -1,0 +1,1 @@
+//! Reads meaning out of the bytes of a page.

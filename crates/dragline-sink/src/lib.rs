@@ -1,0 +1,1 @@
+//! Writes records to files in settle order.

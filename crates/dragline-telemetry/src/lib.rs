@@ -1,0 +1,1 @@
+//! Names every metric and turns events into metrics and log lines.

@@ -1,0 +1,1 @@
+//! Serves loopback sites and simulates the network for tests and the demo.

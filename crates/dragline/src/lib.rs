@@ -1,0 +1,1 @@
+//! Gathers the crates of Dragline behind one name.
