@@ -1,1 +1,11 @@
-//! Writes records to files in settle order.
+//! Takes records to where they are kept: the sink trait, and the files of the output folder.
+//!
+//! The engine sends records in the order in which URLs were settled, runs each sink on an I/O thread, and asks for
+//! a [`Mark`](dragline_core::frontier::Mark) at every commit. After a crash it calls [`Sink::rewind`] with the last
+//! mark that became durable, so that no record is lost, torn or doubled.
+
+mod records;
+mod sink;
+
+pub use records::{ItemRecord, PageRecord, Record, RecordError, RecordKind, SkippedRecord};
+pub use sink::{Sink, SinkError};

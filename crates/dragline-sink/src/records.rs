@@ -1,0 +1,440 @@
+//! Holds what is told about URLs and items, cheap to build, and writes it as JSON lines.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dragline_core::disposition::Disposition;
+use dragline_core::fetch::{FetchError, FetchResponse, Phases};
+use dragline_core::frontier::{Lease, Skipped};
+use dragline_core::handled::Item;
+use dragline_core::{CanonicalUrl, Decision, Outcome, Page, SkipReason, Wall};
+use serde::ser::{SerializeSeq, SerializeStruct};
+use serde::{Serialize, Serializer};
+
+/// One record. Building one copies pointers and numbers; text is made on the sink's thread.
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// A URL was settled by a fetch.
+    Page(Box<PageRecord>),
+    /// A handler made an item.
+    Item(ItemRecord),
+    /// A URL was skipped.
+    Skipped(Box<SkippedRecord>),
+}
+
+/// The kinds of records; each has a file of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RecordKind {
+    /// [`Record::Page`].
+    Page,
+    /// [`Record::Item`].
+    Item,
+    /// [`Record::Skipped`].
+    Skipped,
+}
+
+/// How a URL was settled by a fetch: one line of `pages.jsonl`.
+///
+/// Written as `{url, disposition, kind, outcome, status, content_type, wire_bytes, bytes, depth, attempt, referrer,
+/// redirect_target, chain, title, phases {dns_ms, connect_ms, tls_ms, ttfb_ms, body_ms, total_ms}, truncated, peer,
+/// fetched_at, error {phase, message}}`; what is unknown is null, times are milliseconds, `fetched_at` is RFC 3339.
+#[derive(Clone, Debug)]
+pub struct PageRecord {
+    /// The URL that was fetched.
+    pub url: CanonicalUrl,
+    /// How the URL ended; `kind` is written from it.
+    pub disposition: Disposition,
+    /// How its last fetch ended.
+    pub outcome: Outcome,
+    /// The status of the response, when one arrived.
+    pub status: Option<u16>,
+    /// The `Content-Type` field as received.
+    pub content_type: Option<Box<str>>,
+    /// Bytes of the body as received.
+    pub wire_bytes: u64,
+    /// Bytes of the body as decoded.
+    pub bytes: u64,
+    /// Links from the nearest seed.
+    pub depth: u32,
+    /// The last attempt, from 1.
+    pub attempt: u32,
+    /// The page that named the URL.
+    pub referrer: Option<CanonicalUrl>,
+    /// Where the server redirected to.
+    pub redirect_target: Option<CanonicalUrl>,
+    /// The redirects that led here, oldest first.
+    pub chain: Arc<[CanonicalUrl]>,
+    /// The title a handler read.
+    pub title: Option<Box<str>>,
+    /// How long each phase took.
+    pub phases: Phases,
+    /// Whether the body was cut at a cap.
+    pub truncated: bool,
+    /// The address that served it.
+    pub peer: Option<SocketAddr>,
+    /// When the fetch ended.
+    pub fetched_at: Wall,
+    /// What went wrong.
+    pub error: Option<RecordError>,
+}
+
+/// What went wrong with a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordError {
+    /// The phase of the fetch, or `handler`.
+    pub phase: &'static str,
+    /// What went wrong, for people.
+    pub message: Box<str>,
+}
+
+/// One item of a handler: one line of `items.jsonl`, `{handler, url, item}`.
+#[derive(Clone, Debug)]
+pub struct ItemRecord {
+    /// The handler's name.
+    pub handler: Arc<str>,
+    /// The page it was made from.
+    pub url: CanonicalUrl,
+    /// The item; its JSON text is written as it is.
+    pub item: Item,
+}
+
+/// A URL that was not fetched: one line of `skipped.jsonl`, `{url, reason, rule, source, referrer}`.
+#[derive(Clone, Debug)]
+pub struct SkippedRecord {
+    /// The URL.
+    pub url: CanonicalUrl,
+    /// The reason, the rule that gave it, and where that was written.
+    pub decision: Decision<SkipReason>,
+    /// The page that named the URL.
+    pub referrer: Option<CanonicalUrl>,
+}
+
+impl Record {
+    /// Returns the kind.
+    pub const fn kind(&self) -> RecordKind {
+        match self {
+            Self::Page(_) => RecordKind::Page,
+            Self::Item(_) => RecordKind::Item,
+            Self::Skipped(_) => RecordKind::Skipped,
+        }
+    }
+
+    /// Appends the record to `out` as one line of JSON with its line feed; on an error `out` is as it was.
+    ///
+    /// # Errors
+    /// When the record cannot be written as JSON.
+    pub fn write_line(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        let start = out.len();
+        let written = match self {
+            Self::Page(record) => serde_json::to_writer(&mut *out, record),
+            Self::Item(record) => record.write_json(out),
+            Self::Skipped(record) => serde_json::to_writer(&mut *out, record),
+        };
+        match written {
+            Ok(()) => out.push(b'\n'),
+            Err(_) => out.truncate(start),
+        }
+        written
+    }
+}
+
+impl From<PageRecord> for Record {
+    fn from(record: PageRecord) -> Self {
+        Self::Page(Box::new(record))
+    }
+}
+
+impl From<ItemRecord> for Record {
+    fn from(record: ItemRecord) -> Self {
+        Self::Item(record)
+    }
+}
+
+impl From<SkippedRecord> for Record {
+    fn from(record: SkippedRecord) -> Self {
+        Self::Skipped(Box::new(record))
+    }
+}
+
+impl From<Skipped> for Record {
+    fn from(skipped: Skipped) -> Self {
+        let Skipped { url, decision, referrer } = skipped;
+        SkippedRecord { url, decision, referrer }.into()
+    }
+}
+
+impl PageRecord {
+    /// Describes a page whose handlers have answered; outcome, title and error are the caller's to change.
+    pub fn of_page(page: &Page, disposition: Disposition) -> Self {
+        Self {
+            url: page.url.clone(),
+            disposition,
+            outcome: if page.truncated { Outcome::OkTruncated } else { Outcome::Ok },
+            status: Some(page.status),
+            content_type: page.headers.get_str("content-type").map(Into::into),
+            wire_bytes: page.body_wire_bytes,
+            bytes: u64::try_from(page.body.len()).unwrap_or(u64::MAX),
+            depth: page.depth,
+            attempt: page.attempt,
+            referrer: page.referrer.clone(),
+            redirect_target: None,
+            chain: Arc::clone(&page.chain),
+            title: None,
+            phases: page.phases,
+            truncated: page.truncated,
+            peer: page.peer,
+            fetched_at: page.fetched_at,
+            error: None,
+        }
+    }
+
+    /// Describes a fetch that ended without a page for handlers: a failure or a redirect.
+    pub fn of_response(
+        lease: &Lease,
+        response: &FetchResponse,
+        disposition: Disposition,
+        fetched_at: Wall,
+    ) -> Self {
+        Self {
+            url: lease.url.clone(),
+            disposition,
+            outcome: response.outcome,
+            status: response.status,
+            content_type: response.headers.get_str("content-type").map(Into::into),
+            wire_bytes: response.body_wire_bytes,
+            bytes: u64::try_from(response.body.len()).unwrap_or(u64::MAX),
+            depth: lease.depth,
+            attempt: lease.attempt,
+            referrer: lease.referrer.clone(),
+            redirect_target: None,
+            chain: Arc::clone(&lease.chain),
+            title: None,
+            phases: response.phases,
+            truncated: response.outcome == Outcome::OkTruncated,
+            peer: response.peer,
+            fetched_at,
+            error: response.error.clone().map(Into::into),
+        }
+    }
+}
+
+impl RecordError {
+    /// Says what a handler did wrong.
+    pub fn handler(message: impl Into<Box<str>>) -> Self {
+        Self { phase: "handler", message: message.into() }
+    }
+}
+
+impl From<FetchError> for RecordError {
+    fn from(error: FetchError) -> Self {
+        Self { phase: error.phase.name(), message: error.message.into() }
+    }
+}
+
+impl ItemRecord {
+    /// Writes the item's own text in place: it is JSON already, and a line feed in JSON text is only white space.
+    fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        let mut put = |bytes: &[u8]| io::Write::write_all(out, bytes).map_err(serde_json::Error::io);
+        put(b"{\"handler\":")?;
+        put(serde_json::to_string(&*self.handler)?.as_bytes())?;
+        put(b",\"url\":")?;
+        put(serde_json::to_string(self.url.as_str())?.as_bytes())?;
+        put(b",\"item\":")?;
+        for (index, line) in self.item.as_json().split(['\n', '\r']).enumerate() {
+            put(if index == 0 { b"" } else { b" " })?;
+            put(line.as_bytes())?;
+        }
+        put(b"}")
+    }
+}
+
+impl Serialize for PageRecord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let kind = match self.disposition {
+            Disposition::Failed(kind) => Some(kind.name()),
+            Disposition::Done | Disposition::Redirected | Disposition::Skipped(_) => None,
+        };
+        let mut row = serializer.serialize_struct("PageRecord", 19)?;
+        row.serialize_field("url", self.url.as_str())?;
+        row.serialize_field("disposition", self.disposition.name())?;
+        row.serialize_field("kind", &kind)?;
+        row.serialize_field("outcome", self.outcome.name())?;
+        row.serialize_field("status", &self.status)?;
+        row.serialize_field("content_type", &self.content_type)?;
+        row.serialize_field("wire_bytes", &self.wire_bytes)?;
+        row.serialize_field("bytes", &self.bytes)?;
+        row.serialize_field("depth", &self.depth)?;
+        row.serialize_field("attempt", &self.attempt)?;
+        row.serialize_field("referrer", &text_of(self.referrer.as_ref()))?;
+        row.serialize_field("redirect_target", &text_of(self.redirect_target.as_ref()))?;
+        row.serialize_field("chain", &Texts(&self.chain))?;
+        row.serialize_field("title", &self.title)?;
+        row.serialize_field("phases", &PhasesRow(&self.phases))?;
+        row.serialize_field("truncated", &self.truncated)?;
+        row.serialize_field("peer", &self.peer)?;
+        row.serialize_field("fetched_at", &self.fetched_at.to_string())?;
+        row.serialize_field("error", &self.error)?;
+        row.end()
+    }
+}
+
+impl Serialize for RecordError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut row = serializer.serialize_struct("RecordError", 2)?;
+        row.serialize_field("phase", self.phase)?;
+        row.serialize_field("message", &self.message)?;
+        row.end()
+    }
+}
+
+impl Serialize for SkippedRecord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut row = serializer.serialize_struct("SkippedRecord", 5)?;
+        row.serialize_field("url", self.url.as_str())?;
+        row.serialize_field("reason", self.decision.verdict.name())?;
+        row.serialize_field("rule", self.decision.rule)?;
+        row.serialize_field("source", &self.decision.source.to_string())?;
+        row.serialize_field("referrer", &text_of(self.referrer.as_ref()))?;
+        row.end()
+    }
+}
+
+/// Writes phases in milliseconds; a phase that did not happen is null.
+struct PhasesRow<'a>(&'a Phases);
+
+impl Serialize for PhasesRow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Phases { dns, connect, tls, ttfb, body, total } = *self.0;
+        let mut row = serializer.serialize_struct("Phases", 6)?;
+        row.serialize_field("dns_ms", &dns.map(millis))?;
+        row.serialize_field("connect_ms", &connect.map(millis))?;
+        row.serialize_field("tls_ms", &tls.map(millis))?;
+        row.serialize_field("ttfb_ms", &ttfb.map(millis))?;
+        row.serialize_field("body_ms", &body.map(millis))?;
+        row.serialize_field("total_ms", &millis(total))?;
+        row.end()
+    }
+}
+
+/// Writes URLs as their texts.
+struct Texts<'a>(&'a [CanonicalUrl]);
+
+impl Serialize for Texts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut texts = serializer.serialize_seq(Some(self.0.len()))?;
+        for url in self.0 {
+            texts.serialize_element(url.as_str())?;
+        }
+        texts.end()
+    }
+}
+
+fn text_of(url: Option<&CanonicalUrl>) -> Option<&str> {
+    url.map(CanonicalUrl::as_str)
+}
+
+/// Returns milliseconds, to the microsecond.
+fn millis(span: Duration) -> f64 {
+    let micros = u32::try_from(span.as_micros()).unwrap_or(u32::MAX);
+    f64::from(micros) / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use dragline_core::fetch::Phase;
+    use dragline_core::{FailKind, Headers, Source};
+
+    use super::*;
+
+    fn check(record: impl Into<Record>, expected: &str) {
+        let mut line = Vec::new();
+        record.into().write_line(&mut line).expect("a record is JSON");
+        let line = String::from_utf8(line).expect("JSON is UTF-8");
+        assert_eq!(line, format!("{expected}\n"));
+        let value: serde_json::Value = serde_json::from_str(&line).expect("it parses");
+        assert!(value.is_object());
+    }
+
+    fn url(text: &str) -> CanonicalUrl {
+        CanonicalUrl::parse(text).unwrap()
+    }
+
+    fn page() -> Page {
+        Page {
+            url: url("http://a/1"),
+            status: 200,
+            headers: Headers::from_pairs([("Content-Type", "text/html; charset=utf-8")]),
+            body: "hello".into(),
+            truncated: false,
+            depth: 2,
+            label: None,
+            data: None,
+            referrer: Some(url("http://a/")),
+            chain: [url("http://a/0")].into(),
+            attempt: 1,
+            phases: Phases {
+                dns: None,
+                ttfb: Some(Duration::from_micros(1_500)),
+                total: Duration::from_millis(2),
+                ..Phases::default()
+            },
+            fetched_at: Wall::from_secs(1_795_194_003),
+            peer: Some(([127, 0, 0, 1], 80).into()),
+            body_wire_bytes: 4,
+            hold: None,
+        }
+    }
+
+    #[test]
+    fn a_page_has_every_field_in_a_fixed_order() {
+        let mut record = PageRecord::of_page(&page(), Disposition::Done);
+        record.title = Some("A \"title\"\n".into());
+        check(
+            record,
+            concat!(
+                r#"{"url":"http://a/1","disposition":"done","kind":null,"outcome":"ok","status":200,"#,
+                r#""content_type":"text/html; charset=utf-8","wire_bytes":4,"bytes":5,"depth":2,"attempt":1,"#,
+                r#""referrer":"http://a/","redirect_target":null,"chain":["http://a/0"],"#,
+                r#""title":"A \"title\"\n","phases":{"dns_ms":null,"connect_ms":null,"tls_ms":null,"#,
+                r#""ttfb_ms":1.5,"body_ms":null,"total_ms":2.0},"truncated":false,"peer":"127.0.0.1:80","#,
+                r#""fetched_at":"2026-11-20T17:00:03.000Z","error":null}"#,
+            ),
+        );
+    }
+
+    #[test]
+    fn a_failure_names_its_kind_and_its_error() {
+        let kind = FailKind::Fetch(Outcome::Timeout);
+        let mut record = PageRecord::of_page(&page(), Disposition::Failed(kind));
+        record.error = Some(FetchError { phase: Phase::Ttfb, message: "too slow".into() }.into());
+        let mut line = Vec::new();
+        Record::from(record).write_line(&mut line).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(value["disposition"], "failed");
+        assert_eq!(value["kind"], "timeout");
+        assert_eq!(value["error"], serde_json::json!({"phase": "ttfb", "message": "too slow"}));
+    }
+
+    #[test]
+    fn an_item_is_written_as_it_is_and_on_one_line() {
+        let pretty = serde_json::value::RawValue::from_string("{\n \"a\": 1.50\n}".into()).unwrap();
+        for (value, expected) in [
+            (Item::new(&"x\ny").unwrap(), r#"{"handler":"links","url":"http://a/1","item":"x\ny"}"#),
+            (Item::new(&pretty).unwrap(), r#"{"handler":"links","url":"http://a/1","item":{  "a": 1.50 }}"#),
+        ] {
+            check(ItemRecord { handler: "links".into(), url: url("http://a/1"), item: value }, expected);
+        }
+    }
+
+    #[test]
+    fn a_skipped_url_names_rule_and_source() {
+        let source = Source::Config { key: "scope.exclude", index: Some(1) };
+        let decision = Decision { verdict: SkipReason::Filter, rule: "scope.exclude", source };
+        check(
+            SkippedRecord { url: url("http://a/2"), decision, referrer: None },
+            r#"{"url":"http://a/2","reason":"filter","rule":"scope.exclude","source":"scope.exclude[1]","referrer":null}"#,
+        );
+    }
+}
