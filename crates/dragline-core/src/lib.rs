@@ -16,6 +16,7 @@ pub mod map;
 pub mod outcome;
 pub mod page;
 pub mod pattern;
+pub mod report;
 pub mod restart;
 pub mod robots;
 pub mod roster;
