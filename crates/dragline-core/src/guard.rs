@@ -1,0 +1,280 @@
+//! Decides which addresses may be dialled, so that no page can lead the crawler into a private network.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+use crate::decision::{Decision, Source};
+use crate::rules::{GuardRules, METADATA_ADDRESSES};
+
+/// The address guard: asked about the very address that is about to be dialled, for every address and every hop.
+#[derive(Clone, Debug, Default)]
+pub struct Guard {
+    allow_networks: Vec<IpNet>,
+    allow_hosts: Vec<Box<str>>,
+}
+
+impl Guard {
+    /// Makes a guard.
+    pub fn new(rules: &GuardRules) -> Self {
+        let allow_hosts = rules.allow_hosts.iter().map(|host| plain_host(host).into()).collect();
+        Self { allow_networks: rules.allow_networks.clone(), allow_hosts }
+    }
+
+    /// Decides whether `address`, to which `host` resolved or which it is, may be dialled.
+    ///
+    /// `host` is as in a URL. Public addresses may; others only by an entry of `allow_networks` or `allow_hosts`.
+    /// Entries for IPv4 open the mapped form too, no other form. A metadata address, in whatever form, is opened only
+    /// by an entry for that one address.
+    pub fn check(&self, host: &str, address: IpAddr) -> Decision<Result<(), Refusal>> {
+        let Some((kind, network)) = classify(address) else {
+            return Decision::built_in(Ok(()), "guard.public");
+        };
+        let by_entry = |key, index| {
+            let source = Source::Config { key, index: Some(index) };
+            Decision { verdict: Ok(()), rule: key, source }
+        };
+        let opens = |network: &IpNet| {
+            let is_own_entry = network.prefix_len() == network.max_prefix_len();
+            let covers = network.contains(&address) || network.contains(&address.to_canonical());
+            covers && (is_own_entry || kind != Kind::Metadata)
+        };
+        if let Some(index) = self.allow_networks.iter().position(opens) {
+            return by_entry("security.allow_networks", index);
+        }
+        let host = plain_host(host);
+        let named = self.allow_hosts.iter().position(|allowed| allowed.eq_ignore_ascii_case(host));
+        match named.filter(|_| kind != Kind::Metadata) {
+            Some(index) => by_entry("security.allow_hosts", index),
+            None => Decision::built_in(Err(Refusal { address, kind, network }), kind.rule()),
+        }
+    }
+}
+
+/// Drops the brackets of an IPv6 host and the dot that may end a name.
+fn plain_host(host: &str) -> &str {
+    let name = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+/// Why an address is not dialled; its text names the option that would allow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    address: IpAddr,
+    kind: Kind,
+    network: IpNet,
+}
+
+impl Refusal {
+    /// Returns the address that was refused.
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Returns the network whose entry in `[security] allow_networks` would allow it.
+    pub const fn network(&self) -> IpNet {
+        self.network
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.address)?;
+        if let Some(inner) = refused_inner(self.address) {
+            write!(f, " ({} of {})", inner.form.name(), inner.address)?;
+        }
+        let (what, network) = (self.kind.what(), self.network);
+        write!(f, " is {what}; allow it with --allow-net {network} or [security] allow_networks")
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// What a refused address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Metadata,
+    Unspecified,
+    Private,
+    SharedCarrier,
+    Loopback,
+    LinkLocal,
+    Protocol,
+    Benchmark,
+    Multicast,
+    Reserved,
+    SiteLocal,
+    LocalTranslation,
+}
+
+impl Kind {
+    const fn what(self) -> &'static str {
+        match self {
+            Self::Metadata => "a cloud metadata address",
+            Self::Unspecified => "an unspecified address",
+            Self::Private => "a private address",
+            Self::SharedCarrier => "a shared carrier-grade NAT address",
+            Self::Loopback => "a loopback address",
+            Self::LinkLocal => "a link-local address",
+            Self::Protocol => "an address for protocol assignments",
+            Self::Benchmark => "an address for benchmarks",
+            Self::Multicast => "a multicast address",
+            Self::Reserved => "a reserved address",
+            Self::SiteLocal => "a site-local address",
+            Self::LocalTranslation => "a local NAT64 address",
+        }
+    }
+
+    const fn rule(self) -> &'static str {
+        match self {
+            Self::Metadata => "guard.metadata",
+            Self::Unspecified => "guard.unspecified",
+            Self::Private => "guard.private",
+            Self::SharedCarrier => "guard.shared",
+            Self::Loopback => "guard.loopback",
+            Self::LinkLocal => "guard.link_local",
+            Self::Protocol => "guard.protocol",
+            Self::Benchmark => "guard.benchmark",
+            Self::Multicast => "guard.multicast",
+            Self::Reserved => "guard.reserved",
+            Self::SiteLocal => "guard.site_local",
+            Self::LocalTranslation => "guard.local_translation",
+        }
+    }
+}
+
+/// Ranges of IPv4 that are not the public Internet (RFC 6890 and its registry), with their prefix lengths.
+const REFUSED_V4: [(Ipv4Addr, u8, Kind); 11] = [
+    (Ipv4Addr::new(0, 0, 0, 0), 8, Kind::Unspecified),
+    (Ipv4Addr::new(10, 0, 0, 0), 8, Kind::Private),
+    (Ipv4Addr::new(100, 64, 0, 0), 10, Kind::SharedCarrier),
+    (Ipv4Addr::new(127, 0, 0, 0), 8, Kind::Loopback),
+    (Ipv4Addr::new(169, 254, 0, 0), 16, Kind::LinkLocal),
+    (Ipv4Addr::new(172, 16, 0, 0), 12, Kind::Private),
+    (Ipv4Addr::new(192, 0, 0, 0), 24, Kind::Protocol),
+    (Ipv4Addr::new(192, 168, 0, 0), 16, Kind::Private),
+    (Ipv4Addr::new(198, 18, 0, 0), 15, Kind::Benchmark),
+    (Ipv4Addr::new(224, 0, 0, 0), 4, Kind::Multicast),
+    (Ipv4Addr::new(240, 0, 0, 0), 4, Kind::Reserved),
+];
+
+/// Ranges of IPv6 that are not the public Internet, with their prefix lengths.
+///
+/// Where an address in `64:ff9b:1::/48` leads is up to the local network (RFC 8215), so none of them is public.
+const REFUSED_V6: [(Ipv6Addr, u8, Kind); 7] = [
+    (Ipv6Addr::UNSPECIFIED, 128, Kind::Unspecified),
+    (Ipv6Addr::LOCALHOST, 128, Kind::Loopback),
+    (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48, Kind::LocalTranslation),
+    (Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7, Kind::Private),
+    (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10, Kind::LinkLocal),
+    (Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0), 10, Kind::SiteLocal),
+    (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8, Kind::Multicast),
+];
+
+/// Returns what an address is and the network that would have to be allowed; `None` for a public address.
+fn classify(address: IpAddr) -> Option<(Kind, IpNet)> {
+    let own = IpNet::from(address);
+    if METADATA_ADDRESSES.contains(&address) {
+        return Some((Kind::Metadata, own));
+    }
+    let inner = refused_inner(address);
+    // The mapped form is opened by the entry of its IPv4 network, every other form by an entry of its own.
+    let within =
+        inner.map(|inner| (inner.kind, if inner.form == Form::Mapped { inner.network } else { own }));
+    match within {
+        Some((Kind::Metadata, network)) => Some((Kind::Metadata, network)),
+        _ => listed(address).or(within),
+    }
+}
+
+/// Finds the range an address itself lies in.
+fn listed(address: IpAddr) -> Option<(Kind, IpNet)> {
+    let holds =
+        |base: IpAddr, len: u8| IpNet::new(base, len).ok().filter(|network| network.contains(&address));
+    match address {
+        IpAddr::V4(_) => {
+            REFUSED_V4.iter().find_map(|(base, len, kind)| Some((*kind, holds((*base).into(), *len)?)))
+        }
+        IpAddr::V6(_) => {
+            REFUSED_V6.iter().find_map(|(base, len, kind)| Some((*kind, holds((*base).into(), *len)?)))
+        }
+    }
+}
+
+/// An IPv4 address written in one of IPv6, of a kind that is refused.
+#[derive(Clone, Copy, Debug)]
+struct Inner {
+    form: Form,
+    address: Ipv4Addr,
+    kind: Kind,
+    network: IpNet,
+}
+
+/// A way to write an IPv4 address in one of IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Mapped,
+    Compatible,
+    Translated,
+    Nat64,
+    SixToFour,
+    Teredo,
+}
+
+impl Form {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Mapped => "mapped form",
+            Self::Compatible => "compatible form",
+            Self::Translated => "translated form",
+            Self::Nat64 => "NAT64 form",
+            Self::SixToFour => "6to4 form",
+            Self::Teredo => "Teredo form",
+        }
+    }
+}
+
+/// Finds the refused IPv4 address that an IPv6 address leads to, a metadata address before others.
+fn refused_inner(address: IpAddr) -> Option<Inner> {
+    let IpAddr::V6(address) = address else { return None };
+    let refused = |(form, address): (Form, Ipv4Addr)| {
+        let (kind, network) = classify(address.into())?;
+        Some(Inner { form, address, kind, network })
+    };
+    let mut found = embedded(address).into_iter().flatten().filter_map(refused);
+    let first = found.next()?;
+    if first.kind == Kind::Metadata {
+        return Some(first);
+    }
+    Some(found.find(|inner| inner.kind == Kind::Metadata).unwrap_or(first))
+}
+
+/// Returns the IPv4 addresses that an IPv6 address may lead to.
+///
+/// # Source
+/// RFC 4291 section 2.5.5, RFC 2765 section 2.1, RFC 6052 section 2.2, RFC 3056 section 2, RFC 4380 section 4.
+fn embedded(address: Ipv6Addr) -> [Option<(Form, Ipv4Addr)>; 2] {
+    let groups = address.segments();
+    let of = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    let last = of(groups[6], groups[7]);
+    match groups {
+        [0, 0, 0, 0, 0, 0xffff, ..] => [Some((Form::Mapped, last)), None],
+        [0, 0, 0, 0, 0xffff, 0, ..] => [Some((Form::Translated, last)), None],
+        // `::` and `::1` stand in the list of ranges.
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => [None, None],
+        [0, 0, 0, 0, 0, 0, ..] => [Some((Form::Compatible, last)), None],
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => [Some((Form::Nat64, last)), None],
+        [0x64, 0xff9b, 1, high, low, rest, ..] => {
+            // With a prefix of 48 bits the address stands around an octet that is left out.
+            let split = of(high, (low & 0xff) << 8 | rest >> 8);
+            [Some((Form::Nat64, last)), Some((Form::Nat64, split))]
+        }
+        [0x2002, high, low, ..] => [Some((Form::SixToFour, of(high, low))), None],
+        [0x2001, 0, high, low, ..] => {
+            let client = of(!groups[6], !groups[7]);
+            [Some((Form::Teredo, client)), Some((Form::Teredo, of(high, low)))]
+        }
+        _ => [None, None],
+    }
+}

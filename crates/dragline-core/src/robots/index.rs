@@ -1,0 +1,174 @@
+//! Finds the rule that decides a path among thousands, without asking those that cannot match.
+
+use memchr::memmem;
+
+use super::spelling;
+
+/// One allow or disallow line as written, its value trimmed and not empty.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line<'a> {
+    /// Whether it allows.
+    pub(super) allow: bool,
+    /// The path pattern.
+    pub(super) value: &'a [u8],
+    /// The line, from 1.
+    pub(super) number: u32,
+}
+
+/// The rules of one host, by their literal prefix: what stands before the first `*`.
+///
+/// Rules of one prefix form a bucket, and buckets are in the order of their prefixes. The prefixes that begin a path
+/// are then all found among the last prefix not above the path and that prefix's own prefixes, so a check is a binary
+/// search and a walk up `parent`, whatever the number of rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct RuleIndex {
+    texts: Box<[u8]>,
+    rules: Box<[Rule]>,
+    buckets: Box<[Bucket]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bucket {
+    /// The first of its rules; they end where the next bucket begins.
+    first: u32,
+    /// The bucket of the longest prefix of this prefix.
+    parent: Option<u32>,
+}
+
+/// One rule, compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rule {
+    /// Whether it allows.
+    pub(super) allow: bool,
+    /// Its line, from 1.
+    pub(super) line: u32,
+    /// Whether it must match to the end of the path.
+    anchored: bool,
+    /// Where its pattern stands in the texts, without the `$` that ends it.
+    start: u32,
+    end: u32,
+    prefix_len: u32,
+}
+
+impl Rule {
+    /// What is compared between rules that match: octets of the pattern, then allow before disallow.
+    fn rank(&self) -> (u32, bool) {
+        (self.end - self.start + u32::from(self.anchored), self.allow)
+    }
+}
+
+impl RuleIndex {
+    /// Compiles lines; of equal ones the first stays.
+    pub(super) fn new(lines: Vec<Line<'_>>) -> Self {
+        let mut texts = Vec::new();
+        let mut rules: Vec<Rule> = lines.into_iter().filter_map(|line| compile(&mut texts, line)).collect();
+        let text = |rule: &Rule| slice(&texts, rule.start, rule.end);
+        let prefix = |rule: &Rule| slice(&texts, rule.start, rule.start + rule.prefix_len);
+        rules.sort_unstable_by(|one, other| {
+            (prefix(one).cmp(prefix(other)))
+                .then_with(|| other.rank().cmp(&one.rank()))
+                .then_with(|| text(one).cmp(text(other)))
+                .then_with(|| one.line.cmp(&other.line))
+        });
+        rules.dedup_by(|later, first| (later.rank(), text(later)) == (first.rank(), text(first)));
+        let mut buckets: Vec<Bucket> = Vec::new();
+        let mut known: Option<&[u8]> = None;
+        for (first, rule) in (0_u32..).zip(&rules) {
+            if known != Some(prefix(rule)) {
+                known = Some(prefix(rule));
+                let mut parent = buckets.len().checked_sub(1).and_then(|last| u32::try_from(last).ok());
+                while let Some(bucket) = parent.and_then(|at| buckets.get(at as usize)) {
+                    let begins = rules
+                        .get(bucket.first as usize)
+                        .is_some_and(|it| prefix(rule).starts_with(prefix(it)));
+                    if begins {
+                        break;
+                    }
+                    parent = bucket.parent;
+                }
+                buckets.push(Bucket { first, parent });
+            }
+        }
+        Self { texts: texts.into(), rules: rules.into(), buckets: buckets.into() }
+    }
+
+    /// Returns the rule that decides a path with its query; `None` when no rule matches.
+    pub(super) fn find(&self, path_and_query: &str) -> Option<&Rule> {
+        if self.buckets.is_empty() {
+            return None;
+        }
+        let path = spelling::path(path_and_query);
+        let above = self.buckets.partition_point(|bucket| self.prefix(bucket) <= &*path);
+        let mut next = above.checked_sub(1);
+        let mut best: Option<&Rule> = None;
+        while let Some((at, bucket)) = next.and_then(|at| Some((at, self.buckets.get(at)?))) {
+            next = bucket.parent.map(|parent| parent as usize);
+            let Some(rest) = path.strip_prefix(self.prefix(bucket)) else { continue };
+            let better = |rule: &&Rule| best.is_none_or(|best| rule.rank() > best.rank());
+            let found = self.rules_of(at).iter().take_while(better).find(|rule| self.matches(rule, rest));
+            best = found.or(best);
+        }
+        best
+    }
+
+    fn rules_of(&self, bucket: usize) -> &[Rule] {
+        let first = |at: usize| self.buckets.get(at).map_or(self.rules.len(), |bucket| bucket.first as usize);
+        self.rules.get(first(bucket)..first(bucket + 1)).unwrap_or_default()
+    }
+
+    fn prefix(&self, bucket: &Bucket) -> &[u8] {
+        let rule = self.rules.get(bucket.first as usize);
+        rule.map_or(&[], |rule| slice(&self.texts, rule.start, rule.start + rule.prefix_len))
+    }
+
+    /// Whether a rule whose prefix begins the path matches the rest of it, in time linear in both.
+    fn matches(&self, rule: &Rule, rest: &[u8]) -> bool {
+        let mut pattern = slice(&self.texts, rule.start + rule.prefix_len, rule.end);
+        if pattern.is_empty() {
+            return !rule.anchored || rest.is_empty();
+        }
+        let mut rest = rest;
+        // The pattern is now `*` and text, again and again. The leftmost place is best for each but an anchored last.
+        while let Some((_, stretch)) = pattern.split_first() {
+            let len = memchr::memchr(b'*', stretch).unwrap_or(stretch.len());
+            let (literal, after) = stretch.split_at(len);
+            pattern = after;
+            if pattern.is_empty() && rule.anchored {
+                return rest.ends_with(literal);
+            }
+            let Some(at) = memmem::find(rest, literal) else { return false };
+            rest = rest.get(at + len..).unwrap_or_default();
+        }
+        true
+    }
+}
+
+/// Appends the spelling of a line's pattern to the texts; `None` when the pattern can match no path.
+fn compile(texts: &mut Vec<u8>, line: Line<'_>) -> Option<Rule> {
+    if !matches!(line.value.first(), Some(b'/' | b'*')) {
+        return None;
+    }
+    let (value, anchored) = line.value.strip_suffix(b"$").map_or((line.value, false), |value| (value, true));
+    let start = texts.len();
+    let mut prefix_len = None;
+    for (index, stretch) in value.split(|octet| *octet == b'*').enumerate() {
+        if index > 0 {
+            prefix_len.get_or_insert(texts.len() - start);
+            texts.push(b'*');
+        }
+        spelling::append(texts, stretch);
+    }
+    let position = |at: usize| u32::try_from(at).ok();
+    Some(Rule {
+        allow: line.allow,
+        line: line.number,
+        anchored,
+        start: position(start)?,
+        end: position(texts.len())?,
+        prefix_len: position(prefix_len.unwrap_or(texts.len() - start))?,
+    })
+}
+
+fn slice(texts: &[u8], start: u32, end: u32) -> &[u8] {
+    texts.get(start as usize..end as usize).unwrap_or_default()
+}
