@@ -1,0 +1,3 @@
+//! Runs the core against cases from outside and against models of itself.
+
+mod robots;
