@@ -34,7 +34,7 @@ pub fn encoding(page: &Page) -> &'static Encoding {
 
 /// The encoding of one page, looked for when it is needed.
 #[derive(Debug)]
-pub(crate) struct Charset<'a> {
+pub struct Charset<'a> {
     body: &'a [u8],
     host: &'a str,
     declared: Option<&'static Encoding>,
@@ -43,7 +43,7 @@ pub(crate) struct Charset<'a> {
 
 impl<'a> Charset<'a> {
     /// Looks for a mark or a declaration.
-    pub(crate) fn of(page: &'a Page) -> Self {
+    pub fn of(page: &'a Page) -> Self {
         let body: &[u8] = &page.body;
         let declared = Encoding::for_bom(body)
             .map(|(encoding, _)| encoding)
@@ -53,26 +53,27 @@ impl<'a> Charset<'a> {
     }
 
     /// For text that was decoded before.
-    pub(crate) fn utf8() -> Self {
+    pub fn utf8() -> Self {
         Self { body: b"", host: "", declared: Some(UTF_8), guessed: OnceCell::new() }
     }
 
     /// Whether every ASCII octet of the body stands for itself, so that markup can be found without decoding.
-    pub(crate) fn is_ascii_compatible(&self) -> bool {
+    pub fn is_ascii_compatible(&self) -> bool {
         self.declared.is_none_or(Encoding::is_ascii_compatible)
     }
 
-    pub(crate) fn encoding(&self) -> &'static Encoding {
+    /// Returns the encoding, guessed if nothing declares it.
+    pub fn encoding(&self) -> &'static Encoding {
         self.declared.unwrap_or_else(|| self.guessed.get_or_init(|| guess(self.body, self.host)))
     }
 
     /// Decodes the whole body; a byte order mark at its beginning is dropped.
-    pub(crate) fn decode_body(&self) -> Cow<'a, str> {
+    pub fn decode_body(&self) -> Cow<'a, str> {
         self.encoding().decode_with_bom_removal(self.body).0
     }
 
     /// Decodes a part of the body.
-    pub(crate) fn decode<'b>(&self, bytes: &'b [u8]) -> Cow<'b, str> {
+    pub fn decode<'b>(&self, bytes: &'b [u8]) -> Cow<'b, str> {
         if self.is_ascii_compatible()
             && bytes.is_ascii()
             && let Ok(text) = std::str::from_utf8(bytes)

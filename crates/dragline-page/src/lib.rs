@@ -20,11 +20,12 @@ mod refresh;
 pub mod resolve;
 pub mod scanner;
 pub mod sniff;
+mod splice;
 #[cfg(test)]
 mod testing;
-mod value;
+pub mod value;
 
-pub use charset::text;
+pub use charset::{Charset, text};
 pub use directives::Directives;
 pub use extract::{ExtractRules, Extraction, extract, link_extractor};
 pub use resolve::{Resolver, Unresolvable};

@@ -4,10 +4,10 @@
 //! origin. Those are spliced from the base's text and the reference. Whatever the fast path does not know to be
 //! exact goes to the WHATWG parser of the `url` crate; both give what [`CanonicalUrl::join`] gives.
 
-use dragline_core::url::URL_BYTES_LIMIT;
 use dragline_core::{CanonicalUrl, UrlError};
-use memchr::{memchr, memrchr};
 use url::Url;
+
+use crate::splice::{Base, Decoded};
 
 /// Resolves the references of one page; its buffers are used again for every reference.
 #[derive(Debug)]
@@ -16,18 +16,6 @@ pub struct Resolver {
     /// The parsed base, made when the first unusual reference asks for it.
     parsed: Option<Url>,
     text: String,
-}
-
-/// The text of a canonical base and where its parts end.
-#[derive(Debug)]
-struct Base {
-    url: CanonicalUrl,
-    origin_len: usize,
-    /// Up to and with the last slash of the path.
-    folder_len: usize,
-    path_end: usize,
-    /// Whether dot segments can be taken off the path by looking for slashes alone.
-    tidy: bool,
 }
 
 /// Why a reference leads to no URL that can be fetched.
@@ -39,49 +27,6 @@ pub enum Unresolvable {
     Malformed,
     /// It is longer than any URL that can be held.
     TooLong,
-}
-
-/// Needs the decoder of values: `&`, which may begin a character reference.
-const AMPERSAND: u8 = 1;
-const PERCENT: u8 = 2;
-const COLON: u8 = 4;
-const QUERY: u8 = 8;
-/// Anything the fast path leaves to the parser.
-const UNUSUAL: u8 = 16;
-
-/// What each octet of a reference asks for; 0 for those that stand for themselves anywhere in path and query.
-const CLASSES: [u8; 256] = classes();
-
-const fn classes() -> [u8; 256] {
-    let mut table = [UNUSUAL; 256];
-    let plain = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$()*+,;=@/";
-    let mut index = 0;
-    while index < plain.len() {
-        table[plain[index] as usize] = 0;
-        index += 1;
-    }
-    table[b'&' as usize] = AMPERSAND;
-    table[b'%' as usize] = PERCENT;
-    table[b':' as usize] = COLON;
-    table[b'?' as usize] = QUERY;
-    table
-}
-
-impl Base {
-    fn new(url: CanonicalUrl) -> Option<Self> {
-        let text = url.as_str();
-        let origin_len = url.scheme().name().len() + "://".len() + url.authority().len();
-        let path_end = memchr(b'?', text.as_bytes()).unwrap_or(text.len());
-        let path = text.get(origin_len..path_end)?;
-        let folder_len = origin_len + memrchr(b'/', path.as_bytes())? + 1;
-        // The parser keeps empty segments, and what looks like a drive letter survives "..": left to it.
-        let tidy = !path.contains("//") && !path.contains([':', '|']);
-        Some(Self { origin_len, folder_len, path_end, tidy, url })
-    }
-
-    fn prefix(&self, len: usize) -> &str {
-        self.url.as_str().get(..len).unwrap_or_default()
-    }
 }
 
 impl Resolver {
@@ -109,7 +54,9 @@ impl Resolver {
     /// # Errors
     /// Says why there is nothing to fetch: see [`Unresolvable`].
     pub fn resolve(&mut self, reference: &str) -> Result<&str, Unresolvable> {
-        if self.splice(reference.as_bytes(), AMPERSAND).is_some() {
+        if let Some(base) = &self.base
+            && base.splice(reference.as_bytes(), Decoded::Yes, &mut self.text).is_some()
+        {
             return Ok(&self.text);
         }
         self.parse(reference)
@@ -117,7 +64,7 @@ impl Resolver {
 
     /// Resolves an attribute value as written when it is so plain that it needs neither decoding nor parsing.
     pub fn resolve_plain(&mut self, value: &[u8]) -> Option<&str> {
-        self.splice(value, 0)?;
+        self.base.as_ref()?.splice(value, Decoded::No, &mut self.text)?;
         Some(&self.text)
     }
 
@@ -133,7 +80,7 @@ impl Resolver {
         let base = match (&self.parsed, &self.base) {
             (Some(parsed), _) => parsed,
             (None, Some(base)) => {
-                let parsed = Url::parse(base.url.as_str()).map_err(|_| Unresolvable::Malformed)?;
+                let parsed = Url::parse(base.url().as_str()).map_err(|_| Unresolvable::Malformed)?;
                 self.parsed.insert(parsed)
             }
             (None, None) => return Err(Unresolvable::Malformed),
@@ -148,175 +95,6 @@ impl Resolver {
         self.text.push_str(url.as_str());
         Ok(&self.text)
     }
-
-    /// Writes the resolved text when the reference holds nothing unusual; `allowed` are classes that need no decoding.
-    fn splice(&mut self, reference: &[u8], allowed: u8) -> Option<()> {
-        let base = self.base.as_ref()?;
-        let scan = Scan::of(reference);
-        if scan.seen & (UNUSUAL | AMPERSAND) & !allowed != 0 {
-            return None;
-        }
-        let reference = std::str::from_utf8(reference.get(..scan.len)?).ok()?;
-        if scan.seen & PERCENT != 0 && hides_a_dot(reference) {
-            return None;
-        }
-        let query_at = if scan.seen & QUERY == 0 { None } else { memchr(b'?', reference.as_bytes()) };
-        let (path, query) = reference.split_at(query_at.unwrap_or(scan.len));
-        let start = Start::of(path, base, scan.seen)?;
-        if scan.dotted && !start.can_drop_dots(base) {
-            return None;
-        }
-        self.text.clear();
-        let (floor, below) = match start {
-            Start::Page => {
-                let len = if query.is_empty() { base.url.as_str().len() } else { base.path_end };
-                self.text.push_str(base.prefix(len));
-                (len, "")
-            }
-            Start::Folder(below) => {
-                self.text.push_str(base.prefix(base.folder_len));
-                (base.origin_len + 1, below)
-            }
-            Start::Root(below) => {
-                self.text.push_str(base.prefix(base.origin_len + 1));
-                (base.origin_len + 1, below)
-            }
-            Start::Host { scheme, host, below } => {
-                self.text.push_str(scheme);
-                self.text.push_str("://");
-                self.text.push_str(host);
-                self.text.push('/');
-                (self.text.len(), below)
-            }
-        };
-        if scan.dotted {
-            push_segments(&mut self.text, floor, below);
-        } else {
-            self.text.push_str(below);
-        }
-        self.text.push_str(query);
-        (self.text.len() <= URL_BYTES_LIMIT).then_some(())
-    }
-}
-
-/// What one look at a reference tells.
-struct Scan {
-    /// Its length without the fragment.
-    len: usize,
-    /// The classes of its octets.
-    seen: u8,
-    /// Whether a segment may begin with a dot.
-    dotted: bool,
-}
-
-impl Scan {
-    #[inline]
-    fn of(reference: &[u8]) -> Self {
-        let mut scan = Self { len: reference.len(), seen: 0, dotted: false };
-        let mut previous = b'/';
-        for (index, &byte) in reference.iter().enumerate() {
-            if byte == b'#' {
-                scan.len = index;
-                break;
-            }
-            scan.seen |= CLASSES.get(usize::from(byte)).copied().unwrap_or(UNUSUAL);
-            scan.dotted |= byte == b'.' && previous == b'/';
-            previous = byte;
-        }
-        scan
-    }
-}
-
-/// What a reference keeps of its base, and the path it adds below that.
-enum Start<'a> {
-    /// The base's own path.
-    Page,
-    /// The folder of the base.
-    Folder(&'a str),
-    /// The origin of the base.
-    Root(&'a str),
-    /// Nothing, or the scheme.
-    Host { scheme: &'a str, host: &'a str, below: &'a str },
-}
-
-impl<'a> Start<'a> {
-    /// Looks at a reference's path; `None` when it begins with something other than a plain path or host.
-    fn of(path: &'a str, base: &'a Base, seen: u8) -> Option<Self> {
-        if let Some(rest) = path.strip_prefix("//") {
-            return Self::host(base.url.scheme().name(), rest);
-        }
-        if let Some(below) = path.strip_prefix('/') {
-            return Some(Self::Root(below));
-        }
-        if path.is_empty() {
-            return Some(Self::Page);
-        }
-        let colon_first = || path.find([':', '/']).is_some_and(|at| path.as_bytes().get(at) == Some(&b':'));
-        if seen & COLON == 0 || !colon_first() {
-            return Some(Self::Folder(path));
-        }
-        match path.strip_prefix(base.prefix(base.origin_len)) {
-            Some("") => return Some(Self::Root("")),
-            Some(rest) if rest.starts_with('/') => return rest.strip_prefix('/').map(Self::Root),
-            _ => {}
-        }
-        let (scheme, rest) = path.split_once("://")?;
-        if matches!(scheme, "http" | "https") { Self::host(scheme, rest) } else { None }
-    }
-
-    fn host(scheme: &'a str, rest: &'a str) -> Option<Self> {
-        let (host, below) = rest.split_once('/').unwrap_or((rest, ""));
-        is_plain_host(host).then_some(Self::Host { scheme, host, below })
-    }
-
-    /// Whether dot segments can be taken off by looking for slashes alone: the parser keeps empty segments, and what
-    /// looks like a drive letter survives `..`.
-    fn can_drop_dots(&self, base: &Base) -> bool {
-        let below = match self {
-            Self::Page => return true,
-            Self::Folder(_) if !base.tidy => return false,
-            Self::Folder(below) | Self::Root(below) | Self::Host { below, .. } => below,
-        };
-        !below.starts_with('/') && !below.contains("//") && !below.contains(':')
-    }
-}
-
-/// Appends a path whose segments may be `.` or `..`; `text` ends with a slash and keeps `floor` bytes.
-fn push_segments(text: &mut String, floor: usize, path: &str) {
-    let mut segments = path.split('/').peekable();
-    while let Some(segment) = segments.next() {
-        match segment {
-            "." => {}
-            ".." => {
-                let without_slash = text.as_bytes().get(..text.len().saturating_sub(1)).unwrap_or_default();
-                let parent_len = memrchr(b'/', without_slash).map_or(floor, |slash| slash + 1);
-                text.truncate(parent_len.max(floor));
-            }
-            _ => {
-                text.push_str(segment);
-                if segments.peek().is_some() {
-                    text.push('/');
-                }
-            }
-        }
-    }
-}
-
-/// Whether a `%2e` stands in the reference: the parser takes it for a dot.
-fn hides_a_dot(reference: &str) -> bool {
-    reference.as_bytes().windows(3).any(|three| three.eq_ignore_ascii_case(b"%2e"))
-}
-
-/// Whether a host is its own canonical spelling: lower-case labels, none of them Punycode, and no IPv4 address.
-fn is_plain_host(host: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
-    let last_label = host.rsplit('.').next().unwrap_or_default();
-    host.len() < 254
-        && host.bytes().all(plain)
-        && last_label.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
-        && !host.starts_with('.')
-        && !host.contains("..")
-        && !host.contains("--")
 }
 
 /// Whether a reference begins with a scheme other than http and https, such as `mailto:`.

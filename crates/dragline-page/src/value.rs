@@ -1,4 +1,4 @@
-//! Decodes what the scanner found: attribute values and the text of a title.
+//! Decodes what the scanner found, attribute values and the text of a title, as the tokenizer of the standard does.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ const TITLE_BYTES_MAX: usize = 64 << 10;
 /// Decodes an attribute value: charset, line ends, NUL and character references.
 ///
 /// The query of a URL is taken as UTF-8 in every encoding; browsers encode it in the page's own.
-pub(crate) fn attribute<'a>(charset: &Charset<'_>, raw: &'a [u8]) -> Cow<'a, str> {
+pub fn attribute<'a>(charset: &Charset<'_>, raw: &'a [u8]) -> Cow<'a, str> {
     let text = charset.decode(raw);
     if memchr3(b'&', b'\0', b'\r', raw).is_none() {
         return text;
@@ -27,7 +27,7 @@ pub(crate) fn attribute<'a>(charset: &Charset<'_>, raw: &'a [u8]) -> Cow<'a, str
 }
 
 /// Decodes a title and collapses its white space; `None` when nothing is left.
-pub(crate) fn title(charset: &Charset<'_>, raw: &[u8]) -> Option<Box<str>> {
+pub fn title(charset: &Charset<'_>, raw: &[u8]) -> Option<Box<str>> {
     let raw = raw.trim_ascii_start();
     let text = normalised(charset.decode(raw.get(..TITLE_BYTES_MAX).unwrap_or(raw)));
     let text = htmlize::unescape(text);

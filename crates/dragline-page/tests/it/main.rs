@@ -1,0 +1,4 @@
+//! Runs the tests that look at this crate from outside.
+
+mod limits;
+mod oracle;
