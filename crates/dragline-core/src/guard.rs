@@ -278,3 +278,145 @@ fn embedded(address: Ipv6Addr) -> [Option<(Form, Ipv4Addr)>; 2] {
         _ => [None, None],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guard(networks: &[&str], hosts: &[&str]) -> Guard {
+        Guard::new(&GuardRules {
+            allow_networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
+            allow_hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+        })
+    }
+
+    fn check(guard: &Guard, host: &str, address: &str, expected: &str) {
+        let decision = guard.check(host, address.parse().unwrap());
+        assert_eq!(decision.rule, expected, "{host} {address}");
+        let open = expected == "guard.public" || expected.starts_with("security.");
+        assert_eq!(decision.verdict.is_ok(), open, "{host} {address}");
+    }
+
+    #[test]
+    fn only_public_addresses_are_open() {
+        let closed = Guard::default();
+        let check = |address, expected| check(&closed, "a.org", address, expected);
+        for public in
+            ["1.1.1.1", "9.255.255.255", "100.63.255.255", "100.128.0.0", "172.15.0.1", "172.32.0.1"]
+        {
+            check(public, "guard.public");
+        }
+        for public in ["192.0.1.0", "192.167.0.1", "198.17.255.255", "198.20.0.0", "223.255.255.255"] {
+            check(public, "guard.public");
+        }
+        for public in ["2606:4700::1111", "64:ff9b::101:101", "::ffff:1.1.1.1", "2002:101:101::1", "fbff::1"]
+        {
+            check(public, "guard.public");
+        }
+        check("0.0.0.0", "guard.unspecified");
+        check("0.255.0.1", "guard.unspecified");
+        check("10.0.0.1", "guard.private");
+        check("100.64.0.1", "guard.shared");
+        check("127.255.255.254", "guard.loopback");
+        check("169.254.1.1", "guard.link_local");
+        check("169.254.169.254", "guard.metadata");
+        check("172.31.255.255", "guard.private");
+        check("192.0.0.8", "guard.protocol");
+        check("192.168.1.1", "guard.private");
+        check("198.19.255.255", "guard.benchmark");
+        check("224.0.0.1", "guard.multicast");
+        check("240.0.0.1", "guard.reserved");
+        check("255.255.255.255", "guard.reserved");
+        check("::", "guard.unspecified");
+        check("::1", "guard.loopback");
+        check("fc00::1", "guard.private");
+        check("fdff::1", "guard.private");
+        check("fd00:ec2::254", "guard.metadata");
+        check("fe80::1", "guard.link_local");
+        check("fec0::1", "guard.site_local");
+        check("ff02::1", "guard.multicast");
+    }
+
+    #[test]
+    fn an_address_cannot_hide_in_another_form() {
+        let closed = Guard::default();
+        let check = |address, expected| check(&closed, "a.org", address, expected);
+        check("::ffff:127.0.0.1", "guard.loopback");
+        check("::ffff:0:127.0.0.1", "guard.loopback");
+        check("::127.0.0.1", "guard.loopback");
+        check("64:ff9b::127.0.0.1", "guard.loopback");
+        check("64:ff9b:1::8.8.8.8", "guard.local_translation");
+        check("64:ff9b:1::127.0.0.1", "guard.local_translation");
+        check("2002:7f00:1::1", "guard.loopback");
+        check("2002:a00:1::", "guard.private");
+        // Teredo: the server stands plain, the client inverted.
+        check("2001:0:101:101::80ff:fffe", "guard.loopback");
+        check("2001:0:7f00:1::fefe:fefe", "guard.loopback");
+        check("2001:0:101:101::fefe:fefe", "guard.public");
+        check("::ffff:169.254.169.254", "guard.metadata");
+        check("64:ff9b::169.254.169.254", "guard.metadata");
+        check("64:ff9b:1::169.254.169.254", "guard.metadata");
+        check("64:ff9b:1:a9fe:a9:fe00::", "guard.metadata");
+        check("2002:a9fe:a9fe::", "guard.metadata");
+        check("2001:0:7f00:1::5601:5601", "guard.metadata");
+    }
+
+    #[test]
+    fn a_network_opens_itself_and_for_ipv4_its_mapped_form() {
+        let open = guard(&["10.0.0.0/8", "127.0.0.0/8", "fd00::/8"], &[]);
+        let check = |address, expected| check(&open, "a.org", address, expected);
+        check("127.0.0.1", "security.allow_networks");
+        check("::ffff:127.0.0.1", "security.allow_networks");
+        check("fd12::1", "security.allow_networks");
+        check("64:ff9b::127.0.0.1", "guard.loopback");
+        check("192.168.0.1", "guard.private");
+        check("1.1.1.1", "guard.public");
+        let index = open.check("a.org", "127.0.0.1".parse().unwrap()).source;
+        assert_eq!(index, Source::Config { key: "security.allow_networks", index: Some(1) });
+    }
+
+    #[test]
+    fn a_metadata_address_is_opened_by_an_entry_of_its_own_only() {
+        let metadata =
+            ["169.254.169.254", "fd00:ec2::254", "::ffff:169.254.169.254", "64:ff9b::169.254.169.254"];
+        let broad = guard(&["0.0.0.0/0", "::/0", "169.254.169.254/31"], &["a.org"]);
+        for address in metadata {
+            check(&broad, "a.org", address, "guard.metadata");
+        }
+        let own = guard(&["169.254.169.254/32", "fd00:ec2::254/128", "64:ff9b::a9fe:a9fe/128"], &[]);
+        for address in metadata {
+            check(&own, "a.org", address, "security.allow_networks");
+        }
+    }
+
+    #[test]
+    fn a_host_opens_its_addresses_whatever_they_are() {
+        let open = guard(&[], &["Intranet.example", "::1"]);
+        check(&open, "intranet.example", "10.0.0.1", "security.allow_hosts");
+        check(&open, "intranet.example.", "10.0.0.1", "security.allow_hosts");
+        check(&open, "x.intranet.example", "10.0.0.1", "guard.private");
+        check(&open, "[::1]", "::1", "security.allow_hosts");
+        check(&open, "intranet.example", "169.254.169.254", "guard.metadata");
+    }
+
+    #[test]
+    fn a_refusal_names_the_option_that_allows_it() {
+        let check = |address: &str, expected: &str, network: &str| {
+            let refusal = Guard::default().check("a.org", address.parse().unwrap()).verdict.unwrap_err();
+            let options = format!("allow it with --allow-net {network} or [security] allow_networks");
+            assert_eq!(refusal.to_string(), format!("{expected}; {options}"));
+            let obeyed = guard(&[network], &[]).check("a.org", refusal.address());
+            assert!(obeyed.verdict.is_ok(), "{network} does not open {address}");
+        };
+        check("127.0.0.1", "127.0.0.1 is a loopback address", "127.0.0.0/8");
+        check("169.254.169.254", "169.254.169.254 is a cloud metadata address", "169.254.169.254/32");
+        check("fd12::1", "fd12::1 is a private address", "fc00::/7");
+        check(
+            "::ffff:10.1.2.3",
+            "::ffff:10.1.2.3 (mapped form of 10.1.2.3) is a private address",
+            "10.0.0.0/8",
+        );
+        let nat64 = "64:ff9b::7f00:1 (NAT64 form of 127.0.0.1) is a loopback address";
+        check("64:ff9b::127.0.0.1", nat64, "64:ff9b::7f00:1/128");
+    }
+}

@@ -75,3 +75,78 @@ fn percent_encoded(value: &[u8]) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::fetch::Phase;
+    use crate::headers::Headers;
+    use crate::outcome::Outcome;
+
+    fn url(text: &str) -> CanonicalUrl {
+        CanonicalUrl::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_redirect_is_judged_by_keys() {
+        let check = |chain: &[&str], from: &str, target: &str, expected| {
+            let chain: Vec<_> = chain.iter().map(|hop| url(hop)).collect();
+            assert_eq!(judge(&chain, &url(from), &url(target), 3), expected, "{chain:?} {from} {target}");
+        };
+        check(&[], "http://a/", "http://b/", RedirectVerdict::Follow);
+        check(&[], "http://a/", "https://a/", RedirectVerdict::Follow);
+        check(&["http://1/", "http://2/"], "http://a/", "http://b/", RedirectVerdict::Follow);
+        check(&["http://1/", "http://2/", "http://3/"], "http://a/", "http://b/", RedirectVerdict::TooMany);
+        check(&["http://1/", "http://2/", "http://3/"], "http://a/", "http://1/", RedirectVerdict::Loop);
+        check(&["http://b/~x"], "http://a/", "http://b/%7Ex", RedirectVerdict::Loop);
+        check(&[], "http://a/%7ex", "http://a/~x", RedirectVerdict::Respell);
+        check(&[], "http://a/x", "http://a/x", RedirectVerdict::Respell);
+        check(&["http://a/x"], "http://a/x", "http://a/x", RedirectVerdict::Loop);
+        check(&["http://a/%7ex"], "http://a/~x", "http://a/%7ex", RedirectVerdict::Loop);
+        check(&["http://a/%7ex"], "http://a/~x", "http://a/~y", RedirectVerdict::Follow);
+        check(&["http://1/", "http://2/", "http://3/"], "http://a/?", "http://a/", RedirectVerdict::TooMany);
+    }
+
+    #[test]
+    fn no_hop_is_followed_when_none_is_allowed() {
+        assert_eq!(judge(&[], &url("http://a/"), &url("http://b/"), 0), RedirectVerdict::TooMany);
+    }
+
+    #[test]
+    fn a_location_is_resolved_against_its_source() {
+        let check = |status: u16, location: &[u8], expected: Option<Result<&str, &str>>| {
+            let mut head = b"HTTP/1.1 302 Found\r\nLocation: ".to_vec();
+            head.extend(location);
+            head.extend(b"\r\n\r\n");
+            let response = FetchResponse {
+                status: Some(status),
+                headers: Headers::parse(Bytes::from(head)),
+                ..FetchResponse::failed(Outcome::Redirect, Phase::Body, "")
+            };
+            let found = super::location(&response, &url("http://a.org/x/y?z"));
+            let found =
+                found.map(|target| target.map(|url| url.to_string()).map_err(|error| error.to_string()));
+            let expected = expected.map(|target| target.map(str::to_owned).map_err(str::to_owned));
+            assert_eq!(found, expected, "{status} {:?}", String::from_utf8_lossy(location));
+        };
+        for status in [301, 302, 303, 307, 308] {
+            check(status, b"w", Some(Ok("http://a.org/x/w")));
+        }
+        for status in [200, 300, 304, 305, 404] {
+            check(status, b"w", None);
+        }
+        check(302, b"", None);
+        check(302, b"//b.org", Some(Ok("http://b.org/")));
+        check(302, b"https://b.org/#top", Some(Ok("https://b.org/")));
+        check(302, "/\u{fc}".as_bytes(), Some(Ok("http://a.org/%C3%BC")));
+        check(302, b"/\xFC?\xE9", Some(Ok("http://a.org/%FC?%E9")));
+        check(
+            302,
+            b"javascript:1",
+            Some(Err("scheme \"javascript\" is not fetched (only http and https are)")),
+        );
+        check(302, b"http://a:99999/", Some(Err("not a URL: invalid port number")));
+    }
+}

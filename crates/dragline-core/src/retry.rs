@@ -91,3 +91,112 @@ fn ceiling(rules: &RetryRules, made: u32) -> Duration {
     let factor = 1_u32.checked_shl(made.saturating_sub(1)).unwrap_or(u32::MAX);
     rules.base.saturating_mul(factor).min(rules.max)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BACKOFF_MAX: Duration = Duration::from_secs(100);
+
+    /// What comes out: the rule, and for another attempt whether it is free.
+    type Expected = (&'static str, Option<bool>);
+
+    fn decided(rules: &RetryRules, attempt: &Attempt, seed: u64) -> Decision<Retry> {
+        decide(rules, attempt, BACKOFF_MAX, &mut Chance::new(seed))
+    }
+
+    fn check(made: u32, outcome: Outcome, status: Option<u16>, expected: Expected) {
+        let attempt = Attempt { made, outcome, status, retry_after: None };
+        let found = decided(&RetryRules::default(), &attempt, 1);
+        let free = match found.verdict {
+            Retry::Again { free, .. } => Some(free),
+            Retry::GiveUp => None,
+        };
+        assert_eq!((found.rule, free), expected, "{attempt:?}");
+    }
+
+    #[test]
+    fn outcome_status_and_attempts_decide() {
+        check(1, Outcome::Timeout, None, ("retry.outcome", Some(false)));
+        check(2, Outcome::ConnectError, None, ("retry.outcome", Some(false)));
+        check(3, Outcome::ConnectError, None, ("retry.attempts", None));
+        check(1, Outcome::Incomplete, Some(200), ("retry.outcome", Some(false)));
+        check(1, Outcome::TlsError, None, ("retry.outcome", None));
+        check(1, Outcome::Ok, Some(200), ("retry.outcome", None));
+        check(1, Outcome::RedirectError, Some(302), ("retry.outcome", None));
+        check(1, Outcome::HttpError, Some(503), ("retry.statuses", Some(false)));
+        check(3, Outcome::HttpError, Some(503), ("retry.attempts", None));
+        check(1, Outcome::HttpError, Some(404), ("retry.statuses", None));
+        check(1, Outcome::HttpError, None, ("retry.outcome", None));
+    }
+
+    #[test]
+    fn a_429_does_not_eat_an_attempt_unless_there_is_only_one() {
+        check(1, Outcome::HttpError, Some(429), ("retry.statuses", Some(true)));
+        check(3, Outcome::HttpError, Some(429), ("retry.statuses", Some(true)));
+        let attempt = Attempt { made: 1, outcome: Outcome::HttpError, status: Some(429), retry_after: None };
+        let once = RetryRules { attempts: 1, ..RetryRules::default() };
+        assert_eq!(decided(&once, &attempt, 1), Decision::by_key(Retry::GiveUp, "retry.attempts"));
+        let never = RetryRules { statuses: vec![503], ..RetryRules::default() };
+        assert_eq!(decided(&never, &attempt, 1), Decision::by_key(Retry::GiveUp, "retry.statuses"));
+    }
+
+    #[test]
+    fn a_crash_is_tried_again_once() {
+        check(1, Outcome::Crashed, None, ("retry.outcome", Some(false)));
+        check(2, Outcome::Crashed, None, ("retry.crashed", None));
+    }
+
+    #[test]
+    fn a_status_is_named_by_its_place_in_the_list() {
+        let attempt = Attempt { made: 1, outcome: Outcome::HttpError, status: Some(502), retry_after: None };
+        let source = decided(&RetryRules::default(), &attempt, 1).source;
+        assert_eq!(source, Source::Config { key: "retry.statuses", index: Some(3) });
+    }
+
+    #[test]
+    fn the_wait_is_spread_below_a_doubling_ceiling() {
+        let check = |made: u32, ceiling_secs: u64| {
+            let rules = RetryRules { attempts: u32::MAX, ..RetryRules::default() };
+            let attempt = Attempt { made, outcome: Outcome::Timeout, status: None, retry_after: None };
+            let ceiling = Duration::from_secs(ceiling_secs);
+            let (mut below, mut above) = (0, 0);
+            for seed in 0..200 {
+                let Retry::Again { after, .. } = decided(&rules, &attempt, seed).verdict else {
+                    panic!("{attempt:?}")
+                };
+                assert!(after <= ceiling, "{after:?} after {made}");
+                *(if after < ceiling / 2 { &mut below } else { &mut above }) += 1;
+            }
+            assert!(below > 50 && above > 50, "{below} {above} after {made}");
+        };
+        check(0, 1);
+        check(1, 1);
+        check(2, 2);
+        check(4, 8);
+        check(7, 60);
+        check(1_000, 60);
+    }
+
+    #[test]
+    fn retry_after_is_a_least_wait_up_to_the_longest_backoff() {
+        let check = |asked_secs: u64, expected: Option<u64>| {
+            let retry_after = Some(Duration::from_secs(asked_secs));
+            let attempt = Attempt { made: 1, outcome: Outcome::HttpError, status: Some(503), retry_after };
+            let found = decided(&RetryRules::default(), &attempt, 1);
+            let Retry::Again { after, free } = found.verdict else { panic!("{attempt:?}") };
+            assert!(!free);
+            match expected {
+                Some(secs) => {
+                    assert_eq!((found.rule, found.source), ("retry_after", Source::Response));
+                    assert_eq!(after, Duration::from_secs(secs));
+                }
+                None => assert_eq!(found.rule, "retry.statuses"),
+            }
+        };
+        check(0, None);
+        check(30, Some(30));
+        check(100, Some(100));
+        check(5_000, Some(100));
+    }
+}

@@ -133,3 +133,140 @@ pub fn registrable_domain(host: &str) -> &str {
 fn undotted(host: &str) -> &str {
     host.strip_suffix('.').unwrap_or(host)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pattern::Pattern;
+
+    fn url(text: &str) -> CanonicalUrl {
+        CanonicalUrl::parse(text).unwrap()
+    }
+
+    fn scope(mode: ScopeMode, seeds: &[&str]) -> Scope {
+        let mut scope = Scope::new(ScopeRules { mode, ..ScopeRules::default() });
+        for seed in seeds {
+            scope.add_seed(&url(seed));
+        }
+        scope
+    }
+
+    fn check(scope: &Scope, text: &str, expected: bool) {
+        let verdict = scope.check(&url(text));
+        assert_eq!(verdict.verdict.is_ok(), expected, "{text}: {verdict:?}");
+    }
+
+    #[test]
+    fn mode_exact_reaches_the_origin() {
+        let scope = scope(ScopeMode::Exact, &["http://a.org/x", "http://a.org:81/"]);
+        check(&scope, "http://a.org/y", true);
+        check(&scope, "http://a.org:81/y", true);
+        check(&scope, "https://a.org/y", false);
+        check(&scope, "http://www.a.org/y", false);
+    }
+
+    #[test]
+    fn mode_host_reaches_any_scheme_on_the_port_of_the_seed_or_the_default() {
+        let scope = scope(ScopeMode::Host, &["http://a.org:8080/x", "https://b.org/"]);
+        check(&scope, "http://a.org:8080/", true);
+        check(&scope, "https://a.org:8080/", true);
+        check(&scope, "https://a.org/", true);
+        check(&scope, "http://a.org/", true);
+        check(&scope, "http://a.org:8081/", false);
+        check(&scope, "http://b.org/", true);
+        check(&scope, "http://b.org./", true);
+        check(&scope, "http://b.org:8080/", false);
+        check(&scope, "http://www.b.org/", false);
+        check(&scope, "http://c.org/", false);
+    }
+
+    #[test]
+    fn mode_domain_reaches_every_host_of_a_registrable_domain() {
+        let scope =
+            scope(ScopeMode::Domain, &["http://www.a.co.uk/", "http://x.github.io/", "http://127.0.0.1/"]);
+        check(&scope, "https://a.co.uk:99/", true);
+        check(&scope, "http://deep.er.a.co.uk/", true);
+        check(&scope, "http://b.co.uk/", false);
+        check(&scope, "http://y.github.io/", false);
+        check(&scope, "http://127.0.0.1/", true);
+        check(&scope, "http://126.0.0.1/", false);
+    }
+
+    #[test]
+    fn mode_any_needs_no_seed() {
+        check(&scope(ScopeMode::Any, &[]), "http://a.org/", true);
+        check(&scope(ScopeMode::Host, &[]), "http://a.org/", false);
+    }
+
+    #[test]
+    fn a_registrable_domain_stands_below_a_public_suffix() {
+        let check = |host: &str, expected: &str| assert_eq!(registrable_domain(host), expected, "{host}");
+        check("www.example.org", "example.org");
+        check("www.example.co.uk", "example.co.uk");
+        check("co.uk", "co.uk");
+        check("localhost", "localhost");
+        check("a.b.localhost", "b.localhost");
+        check("192.168.0.1", "192.168.0.1");
+        check("[::1]", "[::1]");
+        check("", "");
+    }
+
+    #[test]
+    fn the_rule_that_decided_is_named() {
+        let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::new(text)).collect();
+        let mut scope = Scope::new(ScopeRules {
+            include: patterns(&["*/docs/*", "*/blog/*"]),
+            exclude: patterns(&["*?session=*", "*/old/*"]),
+            ..ScopeRules::default()
+        });
+        scope.add_seed(&url("http://a.org/"));
+        let check =
+            |text: &str, verdict: Result<(), SkipReason>, rule: &'static str, index: Option<usize>| {
+                let expected = Decision { verdict, rule, source: Source::Config { key: rule, index } };
+                assert_eq!(scope.check(&url(text)), expected, "{text}");
+            };
+        check("http://b.org/docs/old/", Err(SkipReason::Scope), "scope.mode", None);
+        check("http://a.org/old/", Err(SkipReason::Filter), "scope.include", None);
+        check("http://a.org/docs/old/", Err(SkipReason::Filter), "scope.exclude", Some(1));
+        check("http://a.org/blog/", Ok(()), "scope.include", Some(1));
+        let open = super::tests::scope(ScopeMode::Host, &["http://a.org/"]);
+        assert_eq!(open.check(&url("http://a.org/")), Decision::by_key(Ok(()), "scope.mode"));
+    }
+
+    #[test]
+    fn the_redirect_of_a_seed_brings_its_host_into_scope() {
+        let check = |mode, seed_redirects, target: &str, expected: bool| {
+            let exclude = vec![Pattern::new("*/login*")];
+            let mut scope = Scope::new(ScopeRules { mode, seed_redirects, exclude, ..ScopeRules::default() });
+            let seed = url("http://a.org/");
+            scope.add_seed(&seed);
+            let joined = scope.join_by_redirect(&seed, &url(target));
+            assert_eq!(joined.is_some(), expected, "{target}");
+            assert!(joined.is_none_or(|decision| decision.rule == "scope.seed_redirects"));
+            if expected {
+                assert!(scope.check(&url(target)).verdict.is_ok(), "{target}");
+                assert!(scope.join_by_redirect(&seed, &url(target)).is_none(), "{target} twice");
+            }
+        };
+        let (host, domain, any) = (ScopeMode::Host, SeedRedirects::Domain, SeedRedirects::Any);
+        check(host, domain, "https://www.a.org/", true);
+        check(host, domain, "https://b.org/", false);
+        check(host, any, "https://b.org/", true);
+        check(host, SeedRedirects::Off, "https://www.a.org/", false);
+        check(host, domain, "https://a.org/", false);
+        check(host, domain, "http://www.a.org/login", false);
+        check(ScopeMode::Exact, domain, "https://a.org/", true);
+        check(ScopeMode::Domain, domain, "https://www.a.org/", false);
+        check(ScopeMode::Domain, any, "https://b.org/", true);
+        check(ScopeMode::Any, any, "https://b.org/", false);
+    }
+
+    #[test]
+    fn hosts_are_listed_once_by_name() {
+        let scope = scope(
+            ScopeMode::Host,
+            &["http://b.org/", "http://a.org:81/", "https://b.org/", "http://b.org./"],
+        );
+        assert_eq!(scope.hosts().collect::<Vec<_>>(), ["a.org", "b.org"]);
+    }
+}

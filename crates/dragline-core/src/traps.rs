@@ -47,3 +47,56 @@ fn most_repeats(path: &str, segments: usize) -> usize {
         counts.into_values().max().unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: TrapRules =
+        TrapRules { path_segments_max: 5, segment_repeats_max: 2, query_bytes_max: 4, links_per_page_max: 1 };
+
+    fn check(rules: &TrapRules, path: &str, expected: Option<&str>) {
+        let url = CanonicalUrl::parse(&format!("http://a.org{path}")).unwrap();
+        let found = super::check(rules, &url);
+        assert_eq!(found.as_ref().map(|decision| decision.rule), expected, "{path}");
+        assert!(found.is_none_or(|decision| decision.verdict == SkipReason::Trap));
+    }
+
+    #[test]
+    fn a_trap_is_named_by_the_limit_it_passes() {
+        check(&RULES, "", None);
+        check(&RULES, "/", None);
+        check(&RULES, "/1/2/3/4/5", None);
+        check(&RULES, "/1/2/3/4/5/", None);
+        check(&RULES, "/1/2/3/4/5/6", Some("traps.path_segments_max"));
+        check(&RULES, "//////////", Some("traps.path_segments_max"));
+        check(&RULES, "/a/b/a/b", None);
+        check(&RULES, "/a/b/a/c/a", Some("traps.segment_repeats_max"));
+        check(&RULES, "/a/b/A/c/a", None);
+        check(&RULES, "/b////", None);
+        check(&RULES, "/?1234", None);
+        check(&RULES, "/?12345", Some("traps.query_bytes_max"));
+        check(&RULES, "/?", None);
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_a_limit() {
+        let none = TrapRules {
+            path_segments_max: 0,
+            segment_repeats_max: 0,
+            query_bytes_max: 0,
+            links_per_page_max: 0,
+        };
+        check(&none, "/", None);
+        check(&none, "/a", Some("traps.path_segments_max"));
+        check(&none, "/?a", Some("traps.query_bytes_max"));
+    }
+
+    #[test]
+    fn long_paths_are_searched_with_a_map() {
+        let wide = TrapRules { path_segments_max: 10_000, ..RULES };
+        let distinct: String = (0..5_000).map(|at| format!("/{at}")).collect();
+        check(&wide, &distinct, None);
+        check(&wide, &format!("{distinct}/7/7"), Some("traps.segment_repeats_max"));
+    }
+}

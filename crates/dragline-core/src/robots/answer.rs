@@ -52,8 +52,87 @@ fn cut(response: &FetchResponse, rules: &RobotsRules, product_token: &str) -> Ro
 fn unreachable_answer(response: &FetchResponse) -> RobotsAnswer {
     let message = match (&response.error, response.status) {
         (Some(error), _) => error.to_string(),
-        (None, Some(status)) => format!("status {status}"),
+        (None, Some(status)) if response.outcome == Outcome::HttpError => format!("status {status}"),
+        (None, Some(status)) => format!("{}, after status {status}", response.outcome),
         (None, None) => response.outcome.to_string(),
     };
     RobotsAnswer::Unreachable { outcome: response.outcome, status: response.status, message: message.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::fetch::Phase;
+    use crate::headers::Headers;
+
+    const BODY: &str = "User-agent: *\nDisallow: /a\nDisallow: /b";
+
+    fn response(outcome: Outcome, status: Option<u16>, location: Option<&str>) -> FetchResponse {
+        FetchResponse {
+            outcome,
+            status,
+            headers: Headers::from_pairs(location.map(|location| ("Location", location))),
+            body: Bytes::from_static(BODY.as_bytes()),
+            error: None,
+            ..FetchResponse::failed(outcome, Phase::Body, "")
+        }
+    }
+
+    fn shown(response: &FetchResponse) -> String {
+        let url = CanonicalUrl::parse("http://a.org/robots.txt").unwrap();
+        match answer(response, &url, &RobotsRules::default(), "dragline") {
+            RobotsAnswer::Rules(robots) => {
+                let allowed = |path| robots.check(path).allowed;
+                format!("rules {} {} {}", allowed("/a"), allowed("/b"), robots.truncated())
+            }
+            RobotsAnswer::Unavailable { too_many_redirects } => format!("unavailable {too_many_redirects}"),
+            RobotsAnswer::Unreachable { message, .. } => format!("unreachable: {message}"),
+            RobotsAnswer::Redirect(target) => format!("redirect {target}"),
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_fetch_decides_what_its_origin_allows() {
+        let check = |outcome, status, expected: &str| {
+            assert_eq!(shown(&response(outcome, status, None)), expected, "{outcome} {status:?}");
+        };
+        check(Outcome::Ok, Some(200), "rules false false false");
+        check(Outcome::Ok, Some(206), "rules false false false");
+        check(Outcome::OkTruncated, Some(200), "rules false true true");
+        check(Outcome::TooLarge, Some(200), "rules false true true");
+        check(Outcome::Ok, Some(304), "unavailable false");
+        check(Outcome::RedirectError, Some(302), "unavailable false");
+        check(Outcome::HttpError, Some(404), "unavailable false");
+        check(Outcome::HttpError, Some(401), "unavailable false");
+        check(Outcome::HttpError, Some(429), "unreachable: status 429");
+        check(Outcome::HttpError, Some(503), "unreachable: status 503");
+        check(Outcome::HttpError, Some(999), "unreachable: status 999");
+        check(Outcome::Timeout, None, "unreachable: timeout");
+        check(Outcome::Incomplete, Some(200), "unreachable: incomplete, after status 200");
+    }
+
+    #[test]
+    fn a_redirect_is_followed_where_it_can_be() {
+        let check = |location: &str, expected: &str| {
+            assert_eq!(
+                shown(&response(Outcome::Redirect, Some(301), Some(location))),
+                expected,
+                "{location}"
+            );
+        };
+        check("/r.txt", "redirect http://a.org/r.txt");
+        check("https://www.a.org/robots.txt", "redirect https://www.a.org/robots.txt");
+        check("ftp://a.org/robots.txt", "unavailable false");
+        check("http://", "unavailable false");
+    }
+
+    #[test]
+    fn a_failure_says_what_went_wrong() {
+        let failed = FetchResponse::failed(Outcome::DnsError, Phase::Dns, "no such host");
+        assert_eq!(shown(&failed), "unreachable: no such host (in phase dns)");
+        let empty = FetchResponse { body: Bytes::new(), ..response(Outcome::TooLarge, Some(200), None) };
+        assert_eq!(shown(&empty), "unreachable: too_large, after status 200");
+    }
 }

@@ -172,3 +172,118 @@ fn compile(texts: &mut Vec<u8>, line: Line<'_>) -> Option<Rule> {
 fn slice(texts: &[u8], start: u32, end: u32) -> &[u8] {
     texts.get(start as usize..end as usize).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rules are written `+` for allow or `-` for disallow and the pattern; their line is their place, from 1.
+    fn index(rules: &[&str]) -> RuleIndex {
+        let lines = (1_u32..).zip(rules).map(|(number, rule)| {
+            let (sign, value) = rule.split_at(1);
+            Line { allow: sign == "+", value: value.as_bytes(), number }
+        });
+        RuleIndex::new(lines.collect())
+    }
+
+    fn check(rules: &[&str], path: &str, expected: Option<u32>) {
+        assert_eq!(index(rules).find(path).map(|rule| rule.line), expected, "{path} by {rules:?}");
+    }
+
+    #[test]
+    fn the_longest_match_decides_and_allow_wins_a_tie() {
+        check(&[], "/", None);
+        check(&["-/a"], "/", None);
+        check(&["-/", "+/a", "-/a/b"], "/", Some(1));
+        check(&["-/", "+/a", "-/a/b"], "/ab", Some(2));
+        check(&["-/", "+/a", "-/a/b"], "/a/bc", Some(3));
+        check(&["-/a", "+/a"], "/a", Some(2));
+        check(&["+/page", "-/*.htm"], "/page.htm", Some(2));
+        check(&["+/page", "-/*.ht"], "/page.htm", Some(1));
+        check(&["+/p", "-/"], "/page", Some(1));
+        check(&["+/$", "-/"], "/", Some(1));
+        check(&["+/$", "-/"], "/x", Some(2));
+        check(&["-/a", "-/a"], "/a", Some(1));
+        // The wildcard stands in a bucket above, but is longer.
+        check(&["+/a/b", "-/*/b/c"], "/a/b/c", Some(2));
+        check(&["-*", "+/a"], "/b", Some(1));
+    }
+
+    #[test]
+    fn stars_match_any_octets_and_a_dollar_the_end() {
+        let check = |pattern: &str, path: &str, expected: bool| {
+            let rule = format!("-{pattern}");
+            super::tests::check(&[&rule], path, expected.then_some(1));
+        };
+        check("/*.php$", "/a.php", true);
+        check("/*.php$", "/a.php.php", true);
+        check("/*.php$", "/a.php?b", false);
+        check("/a*b*c", "/aXbYcZ", true);
+        check("/a*b*c", "/acb", false);
+        check("/a**c$", "/abc", true);
+        check("/a*$", "/abc", true);
+        check("/a*a$", "/a", false);
+        check("/ab*bc$", "/abc", false);
+        check("*/x", "/a/x", true);
+        check("*", "/", true);
+        check("*$", "/a", true);
+        check("$", "/", false);
+        check("/a$b", "/a$b", true);
+        check("/a$$", "/a$", true);
+        check("/a%24", "/a$", true);
+        check("/a%2A", "/a*", true);
+        check("/a%2A", "/ab", false);
+        check("a", "/a", false);
+        check("/ü", "/%c3%BC", true);
+        check("/A", "/a", false);
+    }
+
+    #[test]
+    fn the_index_finds_what_asking_every_rule_finds() {
+        let mut chance = crate::chance::Chance::new(7);
+        let alphabet = [b'/', b'a', b'b', b'*'];
+        let mut word = |letters: usize| {
+            let len = 1 + chance.below(6);
+            let bound = u64::try_from(letters).unwrap();
+            let letter = |at: u64| char::from(alphabet[usize::try_from(at).unwrap()]);
+            (0..len)
+                .map(|_| letter(chance.below(bound)))
+                .fold(String::from("/"), |word, it| format!("{word}{it}"))
+        };
+        for round in 0..300 {
+            let mut rules: Vec<String> = Vec::new();
+            for at in 0..round % 40 {
+                let (sign, end) = (if at % 3 == 0 { '+' } else { '-' }, if at % 5 == 0 { "$" } else { "" });
+                rules.push(format!("{sign}{}{end}", word(4)));
+            }
+            let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+            let together = index(&rules);
+            for _ in 0..20 {
+                let path = word(3);
+                let alone = rules.iter().filter_map(|rule| Some(index(&[rule]).find(&path)?.rank()));
+                assert_eq!(together.find(&path).map(Rule::rank), alone.max(), "{path} by {rules:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_meets_only_the_rules_whose_prefix_begins_it() {
+        let rules: Vec<String> = (0..10_000).map(|at| format!("-/section-{at}/")).collect();
+        let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+        let index = index(&rules);
+        assert_eq!(index.buckets.len(), 10_000);
+        assert!(index.buckets.iter().all(|bucket| bucket.parent.is_none()));
+        assert_eq!(index.find("/section-777/x").map(|rule| rule.line), Some(778));
+        assert_eq!(index.find("/section-x/"), None);
+    }
+
+    #[test]
+    fn many_stars_and_deep_prefixes_stay_cheap() {
+        let hostile = format!("-/{}b", "*a".repeat(5_000));
+        let path = format!("/{}", "a".repeat(8_000));
+        check(&[&hostile], &path, None);
+        let nested: Vec<String> = (1..2_000).map(|len| format!("-/{}", "a".repeat(len))).collect();
+        let nested: Vec<&str> = nested.iter().map(String::as_str).collect();
+        check(&nested, &path, Some(1_999));
+    }
+}

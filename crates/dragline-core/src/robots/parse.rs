@@ -218,3 +218,114 @@ fn once(texts: Vec<Box<str>>) -> Vec<Box<str>> {
     let mut known = std::collections::BTreeSet::new();
     texts.into_iter().filter(|text| known.insert(text.clone())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rules are written `+` for allow or `-` for disallow, the pattern, `@` and the line.
+    fn check(text: &[u8], expected_rules: &str, expected_delay: Option<f64>) {
+        let parsed = read(text, "dragline");
+        let shown: Vec<_> = (parsed.rules.iter())
+            .map(|line| {
+                let sign = if line.allow { '+' } else { '-' };
+                format!("{sign}{}@{}", String::from_utf8_lossy(line.value), line.number)
+            })
+            .collect();
+        let shown_text = String::from_utf8_lossy(text);
+        assert_eq!(shown.join(" "), expected_rules, "{shown_text:?}");
+        assert_eq!(parsed.crawl_delay, expected_delay.map(Duration::from_secs_f64), "{shown_text:?}");
+    }
+
+    #[test]
+    fn the_groups_of_our_token_are_merged_and_shadow_those_of_everyone() {
+        check(b"User-agent: *\nDisallow: /a\n", "-/a@2", None);
+        check(b"User-agent: other\nDisallow: /a\n", "", None);
+        check(b"User-agent: *\nDisallow: /a\nUser-agent: DRAGLINE\nAllow: /b\n", "+/b@4", None);
+        let text = b"user-agent: dragline\ndisallow: /a\nuser-agent: x\ndisallow: /b\nuser-agent: dragline/1\nallow: /c";
+        check(text, "-/a@2 +/c@6", None);
+        check(b"User-agent: *\nDisallow: /a\nUser-agent: *\nDisallow: /b", "-/a@2 -/b@4", None);
+        // A group without rules is one, and everything is allowed.
+        check(b"User-agent: *\nDisallow: /\nUser-agent: dragline\n", "", None);
+        check(b"User-agent: *\nDisallow: /\nUser-agent: dragline\nDisallow:\n", "", None);
+        check(b"Disallow: /a\nUser-agent: *\nDisallow: /b", "-/b@3", None);
+    }
+
+    #[test]
+    fn a_token_is_compared_whole() {
+        let check = |value: &str, expected: bool| {
+            let text = format!("User-agent: {value}\nDisallow: /\n");
+            assert_eq!(!read(text.as_bytes(), "dragline").rules.is_empty(), expected, "{value}");
+        };
+        check("dragline", true);
+        check("Dragline/2.0 (x)", true);
+        check("dragline bot", true);
+        check("dragline*", true);
+        check("dragline-news", false);
+        check("drag", false);
+        check("draglines", false);
+        check("*", true);
+        check("* # all", true);
+        check("*bot", false);
+        check("", false);
+        assert!(read(b"User-agent: !\nDisallow: /\n", "").rules.is_empty());
+    }
+
+    #[test]
+    fn user_agents_on_consecutive_lines_share_rules() {
+        check(b"User-agent: x\nUser-agent: dragline\n\n# why\nDisallow: /a", "-/a@5", None);
+        let text = b"User-agent: dragline\nSitemap: http://a/\nUnknown: x\nUser-agent: x\nDisallow: /a";
+        check(text, "-/a@5", None);
+        check(b"User-agent: dragline\nDisallow:\nUser-agent: x\nDisallow: /a", "", None);
+    }
+
+    #[test]
+    fn a_crawl_delay_holds_for_those_named_above_it() {
+        check(b"User-agent: dragline\nCrawl-delay: 2.5\nDisallow: /a", "-/a@3", Some(2.5));
+        check(b"User-agent: *\nDisallow: /a\nCrawl-delay: 3", "-/a@2", Some(3.0));
+        check(b"User-agent: *\nCrawl-delay: 3\nUser-agent: dragline\nDisallow: /", "-/@4", None);
+        let text = b"User-agent: dragline\nCrawl-delay: 2\nUser-agent: x\nCrawl-delay: 9\nDisallow: /a";
+        check(text, "-/a@5", Some(2.0));
+        check(b"User-agent: x\nUser-agent: dragline\nCrawl-delay: 4\nDisallow:", "", Some(4.0));
+        check(b"User-agent: dragline\nCrawl-delay: 4\nUser-agent: dragline\nCrawl-delay: 1", "", Some(4.0));
+        check(
+            b"User-agent: dragline\nDisallow: /a\nCrawl-delay: 4\nUser-agent: x\nCrawl-delay: 9",
+            "-/a@2",
+            Some(4.0),
+        );
+    }
+
+    #[test]
+    fn a_crawl_delay_is_decimal_seconds() {
+        let check = |value: &str, expected: Option<Duration>| {
+            assert_eq!(seconds(value.as_bytes()), expected, "{value}");
+        };
+        check("0", Some(Duration::ZERO));
+        check("10", Some(Duration::from_secs(10)));
+        check(".5", Some(Duration::from_millis(500)));
+        check(&"9".repeat(400), Some(CRAWL_DELAY_MAX));
+        for junk in ["", ".", "-1", "1s", "inf", "nan", "1e3", "1,5", "1.2.3"] {
+            check(junk, None);
+        }
+    }
+
+    #[test]
+    fn marks_line_ends_and_junk_are_tolerated() {
+        check(b"\xEF\xBB\xBFUser-agent: *\r\nDisallow: /a\r\n", "-/a@2", None);
+        check(b"\xEF\xBBUser-agent: *\nDisallow: /a", "-/a@2", None);
+        check(b"User-agent: *\rDisallow: /a\r\rAllow: /b", "-/a@2 +/b@4", None);
+        check(b"\0\0\nUser-agent:\0*\0\nDisallow: /a\0\n", "-/a@3", None);
+        check(b"<!DOCTYPE html>\n\xFF\xFE\nUser-agent: *\n  Disallow :  /a b \t# c\n:\n", "-/a b@4", None);
+        check(b"user-agent *\ndisallow /a\ndisallow /b c\n", "-/a@2", None);
+        check(b"useragent: *\ndissallow: /a\n", "-/a@2", None);
+        check(b"", "", None);
+    }
+
+    #[test]
+    fn sitemaps_are_those_of_the_whole_file_each_once() {
+        let text = b"Sitemap: http://a/1 # one\nUser-agent: x\nsite-map:http://a/2\nDisallow: /\nSITEMAP: http://a/1\n\
+            sitemap:\nsitemap: \xFF";
+        let found: Vec<_> = read(text, "dragline").sitemaps;
+        assert_eq!(found, ["http://a/1".into(), "http://a/2".into()] as [Box<str>; 2]);
+    }
+}

@@ -34,14 +34,14 @@ struct Case {
 }
 
 fn cases(prefix: &str) -> Vec<Case> {
-    let all: Vec<Value> = serde_json::from_str(CASES).unwrap();
-    let text = |case: &Value, key: &str| case[key].as_str().unwrap().to_owned();
+    let all: Vec<Value> = serde_json::from_str(CASES).expect("the cases are JSON");
+    let text = |case: &Value, key: &str| case[key].as_str().expect("a text").to_owned();
     let cases = all.iter().map(|case| Case {
         test: text(case, "test"),
         text: text(case, "txt"),
         agent: text(case, "ua"),
         url: text(case, "url"),
-        allowed: case["allow"].as_bool().unwrap(),
+        allowed: case["allow"].as_bool().expect("a truth value"),
     });
     cases.filter(|case| case.test.starts_with(prefix)).collect()
 }
