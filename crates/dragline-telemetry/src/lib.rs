@@ -11,6 +11,7 @@
 //! way of a fetch. Every child of a closed label set exists from the start, so that `rate()` sees its first step.
 
 mod codes;
+pub mod dashboard;
 pub mod escape;
 pub mod events;
 mod handles;
@@ -18,7 +19,9 @@ pub mod labels;
 mod log_layer;
 mod mailbox;
 pub mod names;
+mod reference;
 mod register;
+pub mod rules;
 mod sample;
 mod telemetry;
 
@@ -27,6 +30,7 @@ pub use handles::{
 };
 pub use log_layer::{CountingLayer, LogEvents};
 pub use mailbox::MailboxGauge;
+pub use reference::metrics_table;
 pub use register::{LabelId, Named};
 pub use sample::{CreditUse, Sample, Totals};
 pub use telemetry::{Telemetry, TelemetryOptions};

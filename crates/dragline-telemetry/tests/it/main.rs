@@ -1,0 +1,5 @@
+//! Holds the files for operators, and the names in them, to the code.
+
+mod exposition;
+mod files;
+mod queries;
