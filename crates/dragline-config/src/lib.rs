@@ -1,10 +1,32 @@
 //! Turns TOML text into a checked plan, reporting every error at once.
+//!
+//! Start with [`Loader`]. Layers are laid over one another (defaults, files, environment, `--set`, flags), each is
+//! checked alone against one table of keys, then the whole is checked for values that do not go together. The result
+//! is a [`Plan`] and its [`Origins`], or [`ConfigErrors`] that show every mistake on the line it stands on.
 
+mod build;
+mod checks;
+mod disk;
+mod errors;
+mod hints;
+mod keys;
+mod loader;
 mod origins;
 mod plan;
+mod reader;
+mod schema;
+mod seeds;
+mod source;
+mod units;
+mod values;
 
-pub use origins::Place;
+pub use disk::from_environment;
+pub use errors::{ConfigError, ConfigErrors};
+pub use keys::{KeyInfo, keys, reference};
+pub use loader::Loader;
+pub use origins::{Origins, Place};
 pub use plan::{
     ActorsPlan, AdminPlan, FetchPlan, HandlerKind, HandlerPlan, LogFormat, LogLevel, LogPlan, LogUrls,
     OutputPlan, Plan, Seed, SinkKind, SinkPlan, SinkRecords,
 };
+pub use units::{ByteSize, HumanDuration, UnitError};

@@ -1,0 +1,204 @@
+//! Checks what only the whole configuration can show: values that do not go together, and what is missing.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+
+use dragline_core::CanonicalUrl;
+
+use crate::errors::ConfigError;
+use crate::origins::{Origins, Place};
+use crate::plan::{Plan, SinkKind};
+use crate::seeds::Gathered;
+use crate::units::HumanDuration;
+
+/// The sinks that every run has, each with its file in `[output] dir`.
+const OWN_SINKS: [&str; 3] = ["pages", "items", "skipped"];
+/// The report, which stands in `[output] dir` too.
+const REPORT: &str = "report.json";
+
+/// Adds every mistake of the whole to `errors`; keys that have one already are not judged again.
+pub(crate) fn check(
+    plan: &Plan,
+    seeds: &Gathered,
+    seeds_optional: bool,
+    origins: &Origins,
+    errors: &mut Vec<ConfigError>,
+) {
+    let mut found = Checks { origins, found: Vec::new() };
+    found.seeds(plan, seeds, seeds_optional);
+    found.times(plan);
+    found.fetchers(plan);
+    found.rules(plan);
+    found.handlers(plan);
+    found.sinks(plan);
+    let bad: Vec<String> = errors.iter().map(|error| error.key.clone()).collect();
+    let known = |key: &str| bad.iter().any(|bad| bad == key || (key.len() < bad.len() && is_part(bad, key)));
+    errors.extend(
+        found
+            .found
+            .into_iter()
+            .filter(|(keys, _)| !keys.iter().any(|key| known(key)))
+            .map(|(_, error)| error),
+    );
+}
+
+/// Whether `bad` is an element of the list `key`.
+fn is_part(bad: &str, key: &str) -> bool {
+    bad.strip_prefix(key).is_some_and(|rest| rest.starts_with('['))
+}
+
+struct Checks<'a> {
+    origins: &'a Origins,
+    /// Each with the keys it was derived from.
+    found: Vec<(Vec<String>, ConfigError)>,
+}
+
+impl Checks<'_> {
+    /// Adds a mistake; it is shown at the first of `keys` that was written somewhere.
+    fn add(&mut self, keys: &[&str], message: String, hint: &str) {
+        let spot = keys.iter().find_map(|key| self.origins.spot(key)).cloned();
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+        let key = keys.first().cloned().unwrap_or_default();
+        self.found.push((keys, ConfigError::new(&key, message).at(spot).hint(hint)));
+    }
+
+    fn seeds(&mut self, plan: &Plan, seeds: &Gathered, optional: bool) {
+        if seeds.iter().next().is_none() && !seeds.failed && !optional {
+            let hint = "name URLs on the command line, in [seeds] urls, or in a file of [seeds] files";
+            let keys = ["seeds.urls", "seeds.files"];
+            self.add(&keys, "no seeds: there is nothing to crawl".into(), hint);
+        }
+        let most = plan.rules.scope.url_bytes_max;
+        for (url, spot) in seeds.iter().filter(|(url, _)| url.as_str().len() > most) {
+            let message =
+                format!("seed of {} bytes, longer than `scope.url_bytes_max` ({most})", url.as_str().len());
+            let error = ConfigError::new("seeds.urls", message).at(spot.cloned());
+            self.found.push((vec!["scope.url_bytes_max".into()], error));
+        }
+        let foreign = seeds.iter().find(|(url, _)| !is_own_host(url));
+        if let (Some((url, spot)), None) = (foreign, &plan.rules.agent.contact) {
+            let message = format!("`agent.contact` is missing: {} must be able to reach you", url.host());
+            let hint = "set it to a URL or e-mail address, or give --contact";
+            let error = ConfigError::new("agent.contact", message).at(spot.cloned()).hint(hint);
+            self.found.push((vec!["agent.contact".into()], error));
+        }
+    }
+
+    fn times(&mut self, plan: &Plan) {
+        let polite = &plan.rules.politeness;
+        if polite.adaptive && polite.delay > polite.delay_max {
+            let (least, most) = (HumanDuration(polite.delay), HumanDuration(polite.delay_max));
+            let message =
+                format!("`politeness.delay` ({least}) is longer than `politeness.delay_max` ({most})");
+            self.add(
+                &["politeness.delay", "politeness.delay_max"],
+                message,
+                "raise delay_max, or set adaptive = false",
+            );
+        }
+        let retry = &plan.rules.retry;
+        if retry.base > retry.max {
+            let (least, most) = (HumanDuration(retry.base), HumanDuration(retry.max));
+            let message = format!("`retry.base` ({least}) is longer than `retry.max` ({most})");
+            self.add(&["retry.base", "retry.max"], message, "raise max");
+        }
+        let actors = &plan.actors;
+        if actors.backoff_min > actors.backoff_max {
+            let (least, most) = (HumanDuration(actors.backoff_min), HumanDuration(actors.backoff_max));
+            let message =
+                format!("`actors.backoff_min` ({least}) is longer than `actors.backoff_max` ({most})");
+            self.add(&["actors.backoff_min", "actors.backoff_max"], message, "raise backoff_max");
+        }
+    }
+
+    fn fetchers(&mut self, plan: &Plan) {
+        let concurrency = plan.fetch.concurrency;
+        if let Some(fetchers) = plan.fetch.fetchers.filter(|fetchers| *fetchers > concurrency) {
+            let message =
+                format!("`fetch.fetchers` ({fetchers}) is more than `fetch.concurrency` ({concurrency})");
+            self.add(&["fetch.fetchers", "fetch.concurrency"], message, "the rest would never have work");
+        }
+    }
+
+    fn rules(&mut self, plan: &Plan) {
+        let polite = &plan.rules.politeness;
+        for (index, rule) in polite.rules.iter().enumerate() {
+            let path = format!("politeness.rule[{index}]");
+            let hosts = format!("{path}.hosts");
+            if rule.hosts.is_empty() {
+                self.add(&[&hosts, &path], format!("`{hosts}` is empty: the rule matches no host"), "");
+            }
+            if rule.delay.is_none() && rule.concurrency.is_none() {
+                self.add(&[&path], format!("`{path}` changes nothing"), "give it a delay or a concurrency");
+            }
+            if let Some(delay) = rule.delay.filter(|delay| polite.adaptive && *delay > polite.delay_max) {
+                let (delay, most) = (HumanDuration(delay), HumanDuration(polite.delay_max));
+                let message =
+                    format!("`{path}.delay` ({delay}) is longer than `politeness.delay_max` ({most})");
+                let keys = [&*format!("{path}.delay"), "politeness.delay_max"];
+                self.add(&keys, message, "raise delay_max, or set adaptive = false");
+            }
+        }
+    }
+
+    fn handlers(&mut self, plan: &Plan) {
+        let mut seen = BTreeMap::new();
+        for (index, handler) in
+            plan.handlers.iter().enumerate().filter(|(_, handler)| !handler.name.is_empty())
+        {
+            let key = format!("handler[{index}].name");
+            if let Some(first) = seen.insert(handler.name.as_str(), key.clone()) {
+                self.add(&[&key], self.taken("handler", &handler.name, &first), "give it a name of its own");
+            }
+        }
+    }
+
+    fn sinks(&mut self, plan: &Plan) {
+        let mut names: BTreeMap<&str, String> = OWN_SINKS.iter().map(|name| (*name, String::new())).collect();
+        let own = OWN_SINKS.iter().map(|name| format!("{name}.jsonl")).chain([REPORT.into()]);
+        let mut paths: BTreeMap<_, String> =
+            own.map(|file| (plan.output.dir.join(file), String::new())).collect();
+        for (index, sink) in plan.sinks.iter().enumerate() {
+            let key = format!("sink[{index}].name");
+            let first = names.insert(&sink.name, key.clone()).filter(|_| !sink.name.is_empty());
+            if let Some(first) = first {
+                self.add(&[&key], self.taken("sink", &sink.name, &first), "give it a name of its own");
+            }
+            let SinkKind::Jsonl { path } = &sink.kind;
+            let key = format!("sink[{index}].path");
+            let first = paths.insert(plain(&plan.output.dir.join(path)), key.clone());
+            if let Some(first) = first.filter(|_| !path.as_os_str().is_empty()) {
+                self.add(
+                    &[&key],
+                    self.taken("sink's file", &path.display(), &first),
+                    "give it a file of its own",
+                );
+            }
+        }
+    }
+
+    fn taken(&self, what: &str, name: &dyn std::fmt::Display, first: &str) -> String {
+        match self.origins.place(first) {
+            Place::BuiltIn => format!("another {what} of this name: \"{name}\" is part of every run"),
+            place => format!("another {what} of this name: \"{name}\" stands at {place}"),
+        }
+    }
+}
+
+/// Drops `.` parts, so that one file has one spelling.
+fn plain(path: &Path) -> std::path::PathBuf {
+    path.components().collect()
+}
+
+/// Whether a host is on this machine or a private network by its spelling: nobody there needs our address.
+fn is_own_host(url: &CanonicalUrl) -> bool {
+    let host = url.host().trim_start_matches('[').trim_end_matches(']');
+    match host.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_private() || address.is_link_local(),
+        Ok(IpAddr::V6(address)) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
+    }
+}

@@ -1,0 +1,5 @@
+//! Tests the loader as its users call it: layers in, a plan or every mistake out.
+
+mod mistakes;
+mod precedence;
+mod shipped;
