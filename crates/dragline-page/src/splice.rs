@@ -94,7 +94,7 @@ impl Base {
         let query_at = if scan.seen & QUERY == 0 { None } else { memchr(b'?', reference.as_bytes()) };
         let (path, query) = reference.split_at(query_at.unwrap_or(scan.len));
         let start = Start::of(path, self, scan.seen)?;
-        if scan.dotted && !start.can_drop_dots(self) {
+        if scan.dotted > 0 && !(scan.is_tidy() && start.can_drop_dots(self)) {
             return None;
         }
         text.clear();
@@ -120,8 +120,8 @@ impl Base {
                 (text.len(), below)
             }
         };
-        if scan.dotted {
-            push_segments(text, floor, below);
+        if scan.dotted > 0 {
+            push_segments(text, floor, below, scan.dotted);
         } else {
             text.push_str(below);
         }
@@ -136,25 +136,36 @@ struct Scan {
     len: usize,
     /// The classes of its octets.
     seen: u8,
-    /// Whether a segment may begin with a dot.
-    dotted: bool,
+    /// Segments that begin with a dot, or look as if they did.
+    dotted: u32,
+    /// Whether two slashes stand side by side.
+    doubled: bool,
 }
 
 impl Scan {
     #[inline]
     fn of(reference: &[u8]) -> Self {
-        let mut scan = Self { len: reference.len(), seen: 0, dotted: false };
-        let mut previous = b'/';
+        let mut scan = Self { len: reference.len(), seen: 0, dotted: 0, doubled: false };
+        let mut after_slash = false;
+        let mut at_start = true;
         for (index, &byte) in reference.iter().enumerate() {
             if byte == b'#' {
                 scan.len = index;
                 break;
             }
             scan.seen |= CLASSES.get(usize::from(byte)).copied().unwrap_or(UNUSUAL);
-            scan.dotted |= byte == b'.' && previous == b'/';
-            previous = byte;
+            scan.dotted += u32::from((at_start | after_slash) & (byte == b'.'));
+            scan.doubled |= after_slash & (byte == b'/');
+            after_slash = byte == b'/';
+            at_start = false;
         }
         scan
+    }
+
+    /// Whether dot segments can be taken off by looking for slashes alone: the parser keeps empty segments, and what
+    /// looks like a drive letter survives `..`.
+    const fn is_tidy(&self) -> bool {
+        !self.doubled && self.seen & COLON == 0
     }
 }
 
@@ -200,37 +211,41 @@ impl<'a> Start<'a> {
         is_plain_host(host).then_some(Self::Host { scheme, host, below })
     }
 
-    /// Whether dot segments can be taken off by looking for slashes alone: the parser keeps empty segments, and what
-    /// looks like a drive letter survives `..`.
-    fn can_drop_dots(&self, base: &Base) -> bool {
-        let below = match self {
-            Self::Page => return true,
-            Self::Folder(_) if !base.tidy => return false,
-            Self::Folder(below) | Self::Root(below) | Self::Host { below, .. } => below,
-        };
-        !below.starts_with('/') && !below.contains("//") && !below.contains(':')
+    /// Whether dot segments can be taken off what the base gives.
+    const fn can_drop_dots(&self, base: &Base) -> bool {
+        base.tidy || !matches!(self, Self::Folder(_))
     }
 }
 
-/// Appends a path whose segments may be `.` or `..`; `text` ends with a slash and keeps `floor` bytes.
-fn push_segments(text: &mut String, floor: usize, path: &str) {
-    let mut segments = path.split('/').peekable();
-    while let Some(segment) = segments.next() {
-        match segment {
-            "." => {}
-            ".." => {
-                let without_slash = text.as_bytes().get(..text.len().saturating_sub(1)).unwrap_or_default();
-                let parent_len = memrchr(b'/', without_slash).map_or(floor, |slash| slash + 1);
-                text.truncate(parent_len.max(floor));
-            }
-            _ => {
-                text.push_str(segment);
-                if segments.peek().is_some() {
-                    text.push('/');
-                }
-            }
+/// Appends a path in which `dotted` segments begin with a dot; `text` ends with a slash and keeps `floor` bytes.
+fn push_segments(text: &mut String, floor: usize, mut path: &str, mut dotted: u32) {
+    while dotted > 0 {
+        if let Some(rest) = path.strip_prefix("../") {
+            pop_segment(text, floor);
+            path = rest;
+        } else if let Some(rest) = path.strip_prefix("./") {
+            path = rest;
+        } else if path == ".." {
+            return pop_segment(text, floor);
+        } else if path == "." {
+            return;
+        } else {
+            let Some((segment, rest)) = path.split_once('/') else { break };
+            dotted += u32::from(!segment.starts_with('.'));
+            text.push_str(segment);
+            text.push('/');
+            path = rest;
         }
+        dotted -= 1;
     }
+    text.push_str(path);
+}
+
+/// Drops the last segment of a text that ends with a slash, but keeps `floor` bytes.
+fn pop_segment(text: &mut String, floor: usize) {
+    let without_slash = text.as_bytes().get(..text.len().saturating_sub(1)).unwrap_or_default();
+    let parent_len = memrchr(b'/', without_slash).map_or(floor, |slash| slash + 1);
+    text.truncate(parent_len.max(floor));
 }
 
 /// Whether a `%2e` stands in the reference: the parser takes it for a dot.
