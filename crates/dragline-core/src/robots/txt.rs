@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::index::RuleIndex;
+use super::index::{RuleIndex, Search};
 use super::parse::{self, Parsed};
 
 /// The rules of one robots.txt for one product token; the default has none and allows everything.
@@ -28,7 +28,7 @@ pub struct RobotsTxt {
 pub struct RobotsMatch {
     /// Whether it may be fetched.
     pub allowed: bool,
-    /// The line of the rule that decided, from 1; `None` when no rule matched.
+    /// The line of the rule that decided, from 1; `None` when none did.
     pub line: Option<u32>,
 }
 
@@ -73,6 +73,8 @@ impl RobotsTxt {
     /// Decides whether a path with its query, spelt as in a [`CanonicalUrl`](crate::CanonicalUrl), may be fetched.
     ///
     /// The matching rule of the most octets decides, allow before disallow; `/robots.txt` itself is always allowed.
+    /// A check costs a bounded amount of work: where thousands of wildcards were made to be expensive and the bound is
+    /// reached, the path is disallowed without a line.
     ///
     /// # Source
     /// RFC 9309 sections 2.2.2 and 2.2.3.
@@ -81,8 +83,9 @@ impl RobotsTxt {
             return RobotsMatch { allowed: true, line: None };
         }
         match self.rules.find(path_and_query) {
-            Some(rule) => RobotsMatch { allowed: rule.allow, line: Some(rule.line) },
-            None => RobotsMatch { allowed: true, line: None },
+            Search::Found(rule) => RobotsMatch { allowed: rule.allow, line: Some(rule.line) },
+            Search::NotFound => RobotsMatch { allowed: true, line: None },
+            Search::TooMuchWork => RobotsMatch { allowed: false, line: None },
         }
     }
 
@@ -152,5 +155,46 @@ mod tests {
         assert!(robots.truncated());
         assert!(robots.check("/b").allowed);
         assert!(!robots.check("/a").allowed);
+    }
+
+    #[test]
+    fn whatever_the_file_its_whole_lines_are_what_is_read() {
+        const WORDS: [&[u8]; 16] = [
+            b"user-agent:",
+            b"disallow:",
+            b"allow:",
+            b"crawl-delay:",
+            b"sitemap:",
+            b"dragline",
+            b"*",
+            b"/a",
+            b"$",
+            b"%2",
+            b"\n",
+            b"\r",
+            b"\r\n",
+            b"\0",
+            b"\xFF",
+            b" # ",
+        ];
+        let mut chance = crate::chance::Chance::new(3);
+        let mut word = || WORDS[usize::try_from(chance.below(16)).unwrap()];
+        for _ in 0..300 {
+            let body: Vec<u8> = (0..40).flat_map(|_| word()).copied().collect();
+            for bytes_max in 0..body.len() {
+                let cut = RobotsTxt::parse(&body, bytes_max, "dragline");
+                let ends_there = matches!(body[bytes_max], b'\n' | b'\r');
+                let whole =
+                    if ends_there { &body[..bytes_max] } else { parse::whole_lines(&body[..bytes_max]) };
+                let read = RobotsTxt::parse(whole, bytes_max, "dragline");
+                assert_eq!(
+                    cut,
+                    RobotsTxt { truncated: true, ..read },
+                    "{:?}",
+                    body.escape_ascii().to_string()
+                );
+                assert_eq!(cut.check("/aa").line.is_none(), cut.check("/%61a").line.is_none());
+            }
+        }
     }
 }
