@@ -1,1 +1,30 @@
-//! Serves loopback sites and simulates the network for tests and the demo.
+//! Gives tests and the demo something to crawl: loopback sites, a simulated web, and checkers of what was asked.
+//!
+//! Two kinds of tests use it. Tests of whole crawls in one process use [`SimWeb`] under paused time; tests with real
+//! sockets use a [`Server`] or a [`ScriptedServer`] and wait with [`wait_until`]. The two do not mix.
+
+pub mod child;
+pub mod demo;
+pub mod log;
+pub mod ports;
+pub mod real;
+pub mod reply;
+pub mod scripted;
+pub mod server;
+pub mod sim;
+pub mod site;
+pub mod ten_page;
+pub mod wait;
+
+mod thread;
+
+pub use child::ChildGuard;
+pub use demo::{DemoExpectation, DemoSite};
+pub use log::{LoggedRequest, RequestLog};
+pub use reply::Reply;
+pub use scripted::{ScriptedServer, Step};
+pub use server::{Bound, Server};
+pub use sim::{SimFetch, SimReply, SimTransport, SimWeb};
+pub use site::Site;
+pub use ten_page::TenPages;
+pub use wait::wait_until;
