@@ -89,14 +89,12 @@ impl Build {
     /// Reads one value that begins at `offset` of `text`.
     fn assign(&mut self, key: &str, kind: SourceKind, text: String, offset: usize) {
         let source = self.source(kind, text);
-        let raw = source.text.get(offset..).unwrap_or_default();
-        let whole = Spot { source: Arc::clone(&source), span: offset..source.text.len() };
+        let padded = source.text.get(offset..).unwrap_or_default();
+        let raw = padded.trim();
+        let start = offset + (padded.len() - padded.trim_start().len());
+        let whole = Spot { source: Arc::clone(&source), span: start..start + raw.len() };
         let Some(field) = all(FIELDS).find(|field| field.key == key) else {
-            let near = hints::nearest(key, all(FIELDS).map(|field| field.key));
-            let hint = near.map_or_else(
-                || "keys look like fetch.concurrency".into(),
-                |near| format!("did you mean `{near}`?"),
-            );
+            let hint = hint_for(key);
             let error = ConfigError::new(key, format!("unknown key `{key}`"));
             self.errors.push(error.at(Some(Spot { span: 0..offset.saturating_sub(1), ..whole })).hint(hint));
             return;
@@ -112,7 +110,7 @@ impl Build {
             }
             Ok(_) | Err(_) => Spanned::new(0..raw.len(), DeValue::String(raw.into())),
         };
-        let mut reader = Reader::new(Arc::clone(&source), offset, &mut self.origins, &mut self.errors);
+        let mut reader = Reader::new(Arc::clone(&source), start, &mut self.origins, &mut self.errors);
         reader.field(field, key, &value, &mut self.draft);
     }
 
@@ -154,5 +152,18 @@ impl Build {
         }
         plan.seeds = gathered.into_seeds();
         if self.errors.is_empty() { Ok((plan, self.origins)) } else { Err(ConfigErrors::new(self.errors)) }
+    }
+}
+
+/// Says what an unknown key of an assignment was probably meant to be.
+fn hint_for(key: &str) -> String {
+    let is_list = |list: &str| key.strip_prefix(list).is_some_and(|rest| rest.starts_with(['.', '[']));
+    let mut lists = all(FIELDS).filter(|field| matches!(field.kind, Kind::Tables(_)));
+    if let Some(list) = lists.find(|field| is_list(field.key)) {
+        return format!("`{0}` is a list of tables: give all of it, as {0}=[{{...}}]", list.key);
+    }
+    match hints::nearest(key, all(FIELDS).map(|field| field.key)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "keys look like fetch.concurrency".into(),
     }
 }

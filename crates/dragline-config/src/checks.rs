@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use dragline_core::CanonicalUrl;
 
@@ -33,7 +33,7 @@ pub(crate) fn check(
     found.handlers(plan);
     found.sinks(plan);
     let bad: Vec<String> = errors.iter().map(|error| error.key.clone()).collect();
-    let known = |key: &str| bad.iter().any(|bad| bad == key || (key.len() < bad.len() && is_part(bad, key)));
+    let known = |key: &str| bad.iter().any(|bad| bad == key || is_part(bad, key));
     errors.extend(
         found
             .found
@@ -186,9 +186,18 @@ impl Checks<'_> {
     }
 }
 
-/// Drops `.` parts, so that one file has one spelling.
-fn plain(path: &Path) -> std::path::PathBuf {
-    path.components().collect()
+/// Drops `.` and resolves `..`, so that one file has one spelling.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir if plain.file_name().is_some() => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// Whether a host is on this machine or a private network by its spelling: nobody there needs our address.

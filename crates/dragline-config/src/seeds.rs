@@ -69,11 +69,7 @@ impl Gathered {
             Ok(url) => self.add(url, Some(spot)),
             Err(error) => {
                 self.failed = true;
-                let what = match &spot.source.kind {
-                    SourceKind::Argument(number) => format!("command line argument {number}: "),
-                    _ => String::new(),
-                };
-                errors.push(ConfigError::new("seeds.urls", format!("{what}{error}")).at(Some(spot)));
+                errors.push(ConfigError::new("seeds.urls", error.to_string()).at(Some(spot)));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Points at stretches of what the operator wrote, so that every value and every mistake has a place.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -48,11 +49,12 @@ impl SourceText {
     }
 
     /// Returns the name that stands above a quoted line.
-    pub(crate) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> Cow<'_, str> {
         match &self.kind {
-            SourceKind::File(name) => name,
-            SourceKind::Environment(_) => "environment",
-            SourceKind::Set(_) | SourceKind::Flag(_) | SourceKind::Argument(_) => "command line",
+            SourceKind::File(name) => Cow::Borrowed(name),
+            SourceKind::Environment(_) => Cow::Borrowed("environment"),
+            SourceKind::Set(_) | SourceKind::Flag(_) => Cow::Borrowed("command line"),
+            SourceKind::Argument(number) => Cow::Owned(format!("command line argument {number}")),
         }
     }
 

@@ -210,9 +210,9 @@ fn values_that_do_not_go_together_are_told_where_they_stand() {
         ],
     );
     check(
-        &sink("a", "./items.jsonl"),
+        &sink("a", "x/.././items.jsonl"),
         &[
-            "d.toml:4:8: another sink's file of this name: \"./items.jsonl\" is part of every run (give it a file of its own)",
+            "d.toml:4:8: another sink's file of this name: \"x/.././items.jsonl\" is part of every run (give it a file of its own)",
         ],
     );
     check(
@@ -235,15 +235,22 @@ fn seeds_and_contact_are_asked_for() {
     check_loader(&Loader::new(), &[none]);
     check_loader(
         &Loader::new().seed("example.org"),
-        &[
-            "command line argument 1: command line argument 1: not an absolute URL (write it as https://host/path)",
-        ],
+        &["command line argument 1: not an absolute URL (write it as https://host/path)"],
     );
+    let shown = Loader::new().seed("example.org").load().unwrap_err().render(false);
+    assert!(shown.contains(" --> command line argument 1:1:1\n"), "{shown}");
     let contact = "command line argument 1: `agent.contact` is missing: example.org must be able to reach you (set it to a URL or e-mail address, or give --contact)";
     check_loader(&Loader::new().seed("https://example.org/"), &[contact]);
     check_loader(
         &Loader::new().seed("https://example.org/").flag("agent.contact", "me@example.org", "--contact"),
         &[],
+    );
+    let loader = Loader::new().seed("https://example.org/").set("agent.contact=me");
+    check_loader(
+        &loader,
+        &[
+            "--set agent.contact: `agent.contact`: \"me\" is neither a URL such as \"https://example.org/bot\" nor an e-mail address",
+        ],
     );
     for own in [
         "http://127.0.0.1/",
@@ -327,6 +334,8 @@ fn every_layer_is_checked_and_named() {
         .environment(variable("DRAGLINE_PORT"))
         .set("fetch.concurrency")
         .set("seeds.urls=[")
+        .set("handler.workers=3")
+        .set("scope.mode = hots")
         .flag("fetch.concurrency", 0, "--concurrency");
     check_loader(
         &loader,
@@ -336,6 +345,8 @@ fn every_layer_is_checked_and_named() {
             "environment DRAGLINE_FETCH_CONCURRENCY: `DRAGLINE_FETCH_CONCURRENCY` sets nothing (did you mean `DRAGLINE_FETCH__CONCURRENCY`?)",
             "--set fetch.concurrency: --set \"fetch.concurrency\" has no = (write it as fetch.concurrency=64)",
             "--set seeds.urls: `seeds.urls` is not TOML: unclosed array, expected `]` (such as fetch.concurrency=64)",
+            "--set handler.workers: unknown key `handler.workers` (`handler` is a list of tables: give all of it, as handler=[{...}])",
+            "--set scope.mode: `scope.mode` is \"hots\", expected \"exact\", \"host\", \"domain\" or \"any\" (did you mean \"host\"?)",
             "--concurrency: `fetch.concurrency` is 0, out of range (expected 1 to 65536)",
         ],
     );
