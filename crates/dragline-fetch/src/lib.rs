@@ -1,5 +1,36 @@
 //! Fetches one URL and never calls a broken response fine.
+//!
+//! ```text
+//! Transport::fetch -> exchange -> watch (limits) -> awc client -> connector -> route, dial (resolve, guard, tcp, tls)
+//!                        |                              |             |
+//!                        +-- body (caps, decode, budget)+--- tap <----+-- reaper
+//!                                                             +-- head, framing (pure)
+//! ```
 
+mod awc_transport;
+mod body;
+mod budget;
+mod clock;
+mod connector;
+mod decode;
+mod dial;
+mod error;
+mod exchange;
+mod framing;
+mod head;
+mod reaper;
+mod request;
+mod resolve;
+mod route;
+mod tap;
+mod thread;
+mod tls;
+mod transcript;
 pub mod transport;
+mod watch;
 
-pub use transport::{ConnectionCounts, DnsCounts, Transport, TransportFactory};
+pub use awc_transport::{AwcTransport, AwcTransportFactory, TransportOptions};
+pub use budget::BodyBudget;
+pub use rustls::pki_types::CertificateDer;
+pub use tls::TransportSetupError;
+pub use transport::{ConnectionCounts, DnsCounts, Fetching, Transport, TransportFactory};

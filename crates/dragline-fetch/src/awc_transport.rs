@@ -1,0 +1,187 @@
+//! Opens the transport that fetches through awc, and keeps its connections in order.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use awc::Client;
+use dragline_core::fetch::FetchRequest;
+use dragline_core::guard::Guard;
+use dragline_core::rules::GuardRules;
+use rustls::ClientConfig;
+use rustls::pki_types::CertificateDer;
+
+use crate::budget::BodyBudget;
+use crate::clock;
+use crate::connector::Connector;
+use crate::dial::Dialer;
+use crate::exchange;
+use crate::request::Fields;
+use crate::resolve::Resolver;
+use crate::tls::{self, TransportSetupError};
+use crate::transport::{ConnectionCounts, DnsCounts, Fetching, Transport, TransportFactory};
+
+/// How long a connection is kept for a later request.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How long a connection lives at all, between requests.
+const LIFETIME: Duration = Duration::from_secs(600);
+/// Connections after which the client is replaced: awc's pool never forgets an authority (actix-web#1460).
+const DIALS_MAX: u64 = 4_096;
+/// Longer than any limit of ours, which end a dial first and say in which phase.
+const NEVER: Duration = Duration::from_secs(86_400);
+
+/// What a transport is made of.
+#[derive(Clone, Debug)]
+pub struct TransportOptions {
+    /// The `User-Agent` of every request.
+    pub user_agent: String,
+    /// The `Accept` of every request.
+    pub accept: String,
+    /// The `From` of every request, if any.
+    pub from: Option<String>,
+    /// Which addresses may be dialled beyond the public ones.
+    pub guard: GuardRules,
+    /// The memory for bodies; one for the whole process.
+    pub bodies: Arc<BodyBudget>,
+    /// Addresses of names, taken before the system resolver is asked; the guard judges them all the same.
+    pub hosts: BTreeMap<String, Vec<IpAddr>>,
+    /// Certificates (DER) of authorities that are trusted beside those of the system.
+    pub extra_roots: Vec<CertificateDer<'static>>,
+}
+
+impl TransportOptions {
+    /// Makes options with the guard closed and nothing added, which accept HTML first.
+    pub fn new(user_agent: impl Into<String>, bodies: Arc<BodyBudget>) -> Self {
+        Self {
+            user_agent: user_agent.into(),
+            accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8".into(),
+            from: None,
+            guard: GuardRules::default(),
+            bodies,
+            hosts: BTreeMap::new(),
+            extra_roots: Vec::new(),
+        }
+    }
+}
+
+/// Opens transports that share guard, resolver, TLS sessions and body budget.
+#[derive(Debug)]
+pub struct AwcTransportFactory {
+    guard: Arc<Guard>,
+    resolver: Arc<Resolver>,
+    tls: Arc<ClientConfig>,
+    fields: Fields,
+    bodies: Arc<BodyBudget>,
+}
+
+impl AwcTransportFactory {
+    /// Reads the system's root certificates and checks the options.
+    ///
+    /// # Errors
+    /// When a field cannot be sent, or an extra root is no certificate.
+    pub fn new(options: TransportOptions) -> Result<Self, TransportSetupError> {
+        Ok(Self {
+            guard: Arc::new(Guard::new(&options.guard)),
+            resolver: Resolver::new(&options.hosts),
+            tls: tls::client_config(&options.extra_roots)?,
+            fields: Fields::new(&options.user_agent, &options.accept, options.from.as_deref())?,
+            bodies: options.bodies,
+        })
+    }
+
+    /// Opens a transport on the calling arbiter.
+    pub fn open_awc(&self) -> AwcTransport {
+        let dialer = Dialer {
+            guard: Arc::clone(&self.guard),
+            resolver: Arc::clone(&self.resolver),
+            tls: Arc::clone(&self.tls),
+            dns: Cell::default(),
+        };
+        let connector = Connector { dialer: Rc::new(dialer), registry: Rc::default() };
+        AwcTransport(Rc::new(Lane {
+            client: RefCell::new(client(&connector)),
+            connector,
+            fields: self.fields.clone(),
+            budget: Arc::clone(&self.bodies),
+            rotated_at: Cell::new(0),
+        }))
+    }
+}
+
+impl TransportFactory for AwcTransportFactory {
+    fn open(&self) -> Rc<dyn Transport> {
+        Rc::new(self.open_awc())
+    }
+}
+
+/// Makes a client that leaves everything to us: limits, redirects, timeouts, decoding, TLS.
+fn client(connector: &Connector) -> Client {
+    let connector = awc::Connector::new()
+        .connector(connector.clone())
+        .limit(0)
+        .timeout(NEVER)
+        .conn_keep_alive(KEEP_ALIVE)
+        .conn_lifetime(LIFETIME);
+    Client::builder().connector(connector).disable_redirects().disable_timeout().no_default_headers().finish()
+}
+
+/// What the fetches of one transport share.
+pub(crate) struct Lane {
+    client: RefCell<Client>,
+    connector: Connector,
+    pub(crate) fields: Fields,
+    pub(crate) budget: Arc<BodyBudget>,
+    /// Connections that had been opened when the client was last replaced.
+    rotated_at: Cell<u64>,
+}
+
+impl Lane {
+    pub(crate) fn client(&self) -> Client {
+        self.client.borrow().clone()
+    }
+
+    /// Closes what idles to an address at which one connection was found dead.
+    pub(crate) fn forget_idle(&self, peer: Option<SocketAddr>) {
+        if let Some(peer) = peer {
+            self.connector.registry.close_idle_to(peer);
+        }
+    }
+}
+
+/// Fetches through awc, which is given plain HTTP/1.1 with a tap in between.
+pub struct AwcTransport(Rc<Lane>);
+
+impl fmt::Debug for AwcTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwcTransport").field("connections", &self.connections()).finish_non_exhaustive()
+    }
+}
+
+impl Transport for AwcTransport {
+    fn fetch(&self, request: FetchRequest) -> Fetching {
+        Box::pin(exchange::run(Rc::clone(&self.0), request))
+    }
+
+    fn tick(&self) {
+        let registry = &self.0.connector.registry;
+        registry.reap(clock::now(), KEEP_ALIVE);
+        let opened = registry.counts().opened_new;
+        if opened - self.0.rotated_at.get() >= DIALS_MAX {
+            self.0.rotated_at.set(opened);
+            // Requests under way keep the old client alive until they end.
+            drop(self.0.client.replace(client(&self.0.connector)));
+        }
+    }
+
+    fn connections(&self) -> ConnectionCounts {
+        self.0.connector.registry.counts()
+    }
+
+    fn dns(&self) -> DnsCounts {
+        self.0.connector.dialer.dns.get()
+    }
+}

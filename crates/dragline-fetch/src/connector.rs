@@ -1,0 +1,49 @@
+//! Gives awc its connections: reads the route from the URI, dials, and puts the tap in between.
+
+use std::pin::Pin;
+use std::rc::Rc;
+
+use actix_service::Service;
+use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
+use awc::http::Uri;
+
+use crate::clock;
+use crate::dial::Dialer;
+use crate::error::DialError;
+use crate::reaper::Registry;
+use crate::route::Route;
+use crate::tap::Tap;
+
+/// The connector of one transport; clones share everything.
+#[derive(Clone, Debug)]
+pub(crate) struct Connector {
+    pub(crate) dialer: Rc<Dialer>,
+    pub(crate) registry: Rc<Registry>,
+}
+
+impl Connector {
+    async fn connect(self, uri: &Uri) -> Result<Tap, DialError> {
+        let route = Route::of(uri).ok_or(DialError::Route)?;
+        let host = uri.host().ok_or(DialError::Route)?;
+        let port = uri.port_u16().ok_or(DialError::Route)?;
+        let (io, peer) = self.dialer.dial(host, port, route.tls).await?;
+        Ok(Tap::new(self.registry.adopt(io, peer, clock::now())))
+    }
+}
+
+impl Service<ConnectInfo<Uri>> for Connector {
+    type Response = Connection<Uri, Tap>;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
+
+    actix_service::always_ready!();
+
+    fn call(&self, request: ConnectInfo<Uri>) -> Self::Future {
+        let connector = self.clone();
+        Box::pin(async move {
+            let uri = request.request().clone();
+            let tap = connector.connect(&uri).await?;
+            Ok(Connection::new(uri, tap))
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! Finds the end of a body in its bytes, so that a short one is never taken for whole. Pure.
+
+use crate::error::Fault;
+use crate::head::Framing;
+
+/// Bytes of the size line of one chunk, its extensions included.
+const CHUNK_LINE_BYTES_MAX: u32 = 4 << 10;
+/// Bytes of all trailer lines.
+const TRAILER_BYTES_MAX: u32 = 8 << 10;
+
+/// Follows a body to its end.
+#[derive(Debug)]
+pub(crate) enum Meter {
+    /// So many bytes are still to come; none when the body is whole.
+    Left(u64),
+    /// Chunks.
+    Chunks(Chunk),
+    /// Whatever comes until the connection ends.
+    UntilClose,
+}
+
+/// Where in the chunked coding the last byte stood (RFC 9112 section 7.1).
+#[derive(Debug)]
+pub(crate) enum Chunk {
+    /// In the digits of a size.
+    Size { digits: u32, size: u64 },
+    /// Behind the digits, before CR.
+    Extension { line: u32, size: u64 },
+    /// Behind the CR of a size line.
+    SizeEnd { size: u64 },
+    /// In the data.
+    Data { left: u64 },
+    /// Behind the data.
+    DataCr,
+    /// Behind the CR that follows the data.
+    DataLf,
+    /// At the start of a trailer line, or the empty line that ends the body.
+    TrailerStart { total: u32 },
+    /// In a trailer line.
+    Trailer { total: u32 },
+    /// Behind the CR of a trailer line.
+    TrailerLf { total: u32 },
+    /// Behind the CR of the empty line.
+    EndLf,
+    /// The body is whole.
+    Whole,
+}
+
+impl Meter {
+    pub(crate) const fn new(framing: Framing) -> Self {
+        match framing {
+            Framing::Empty => Self::Left(0),
+            Framing::Length(length) => Self::Left(length),
+            Framing::Chunked => Self::Chunks(Chunk::Size { digits: 0, size: 0 }),
+            Framing::UntilClose => Self::UntilClose,
+        }
+    }
+
+    /// Whether the last byte of the body has been seen.
+    pub(crate) const fn is_whole(&self) -> bool {
+        matches!(self, Self::Left(0) | Self::Chunks(Chunk::Whole))
+    }
+
+    /// Whether the body is whole if the connection ends here.
+    pub(crate) const fn is_whole_at_close(&self) -> bool {
+        self.is_whole() || matches!(self, Self::UntilClose)
+    }
+
+    /// Takes bytes and returns how many of them belong to the body; fewer than given only when it is whole.
+    ///
+    /// # Errors
+    /// When the chunked coding is broken or passes a limit.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
+        match self {
+            Self::UntilClose => Ok(bytes.len()),
+            Self::Left(left) => Ok(advance(left, bytes.len())),
+            Self::Chunks(chunk) => {
+                let mut used = 0;
+                while let Some((octet, rest)) = bytes.get(used..).and_then(<[u8]>::split_first) {
+                    match chunk {
+                        Chunk::Whole => break,
+                        Chunk::Data { left } => {
+                            used += advance(left, rest.len() + 1);
+                            if *left == 0 {
+                                *chunk = Chunk::DataCr;
+                            }
+                        }
+                        _ => {
+                            *chunk = chunk.step(*octet)?;
+                            used += 1;
+                        }
+                    }
+                }
+                Ok(used)
+            }
+        }
+    }
+}
+
+/// Takes at most `available` from `left`; returns how much.
+fn advance(left: &mut u64, available: usize) -> usize {
+    let taken = usize::try_from(*left).map_or(available, |left| left.min(available));
+    *left -= taken as u64;
+    taken
+}
+
+impl Chunk {
+    /// Moves over one byte that is not data.
+    fn step(&self, octet: u8) -> Result<Self, Fault> {
+        const BROKEN: Fault = Fault::Protocol("the chunked coding is broken");
+        Ok(match (self, octet) {
+            (Self::Size { digits: 1.., size } | Self::Extension { size, .. }, b'\r') => {
+                Self::SizeEnd { size: *size }
+            }
+            (Self::Size { digits: digits @ 1.., size }, b';' | b' ' | b'\t') => {
+                Self::Extension { line: *digits, size: *size }
+            }
+            (Self::Size { digits, size }, octet) => {
+                let digit = char::from(octet).to_digit(16).ok_or(BROKEN)?;
+                let size = size.checked_mul(16).ok_or(BROKEN)? + u64::from(digit);
+                Self::Size { digits: bounded(*digits, CHUNK_LINE_BYTES_MAX)?, size }
+            }
+            (Self::Extension { .. }, b'\n') => return Err(BROKEN),
+            (Self::Extension { line, size }, _) => {
+                Self::Extension { line: bounded(*line, CHUNK_LINE_BYTES_MAX)?, size: *size }
+            }
+            (Self::SizeEnd { size: 0 }, b'\n') => Self::TrailerStart { total: 0 },
+            (Self::SizeEnd { size }, b'\n') => Self::Data { left: *size },
+            (Self::DataCr, b'\r') => Self::DataLf,
+            (Self::DataLf, b'\n') => Self::Size { digits: 0, size: 0 },
+            (Self::TrailerStart { .. }, b'\r') => Self::EndLf,
+            (Self::Trailer { total }, b'\r') => Self::TrailerLf { total: *total },
+            (Self::TrailerStart { total } | Self::Trailer { total }, _) => {
+                Self::Trailer { total: bounded(*total, TRAILER_BYTES_MAX)? }
+            }
+            (Self::TrailerLf { total }, b'\n') => {
+                Self::TrailerStart { total: bounded(*total + 1, TRAILER_BYTES_MAX)? }
+            }
+            (Self::EndLf, b'\n') => Self::Whole,
+            _ => return Err(BROKEN),
+        })
+    }
+}
+
+fn bounded(count: u32, max: u32) -> Result<u32, Fault> {
+    if count < max { Ok(count + 1) } else { Err(Fault::Protocol("the chunked coding passes a limit")) }
+}

@@ -1,0 +1,99 @@
+//! Builds the request that awc is given: method, URI with the route in it, and every field ourselves.
+
+use actix_http::header::{
+    ACCEPT, ACCEPT_ENCODING, FROM, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
+use awc::http::Method as HttpMethod;
+use awc::{Client, ClientRequest};
+use dragline_core::fetch::{FetchRequest, Method};
+
+use crate::route::{Route, awc_uri};
+use crate::tls::TransportSetupError;
+
+/// The codings that are undone.
+const CODINGS: HeaderValue = HeaderValue::from_static("gzip, deflate, br, zstd");
+/// Fields that belong to the connection, or to a body that no request has.
+const RESERVED: [&str; 9] = [
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The fields that every request of a transport carries.
+#[derive(Clone, Debug)]
+pub(crate) struct Fields {
+    user_agent: HeaderValue,
+    accept: HeaderValue,
+    from: Option<HeaderValue>,
+}
+
+impl Fields {
+    pub(crate) fn new(
+        user_agent: &str,
+        accept: &str,
+        from: Option<&str>,
+    ) -> Result<Self, TransportSetupError> {
+        let value =
+            |name, text: &str| HeaderValue::from_str(text).map_err(|_| TransportSetupError::Field(name));
+        Ok(Self {
+            user_agent: value("user-agent", user_agent)?,
+            accept: value("accept", accept)?,
+            from: from.map(|from| value("from", from)).transpose()?,
+        })
+    }
+}
+
+/// Builds a request; its own fields win over those of every request.
+///
+/// # Errors
+/// Says what cannot be sent.
+pub(crate) fn build(
+    client: &Client,
+    fields: &Fields,
+    request: &FetchRequest,
+) -> Result<ClientRequest, String> {
+    let uri = awc_uri(&request.url, Route::direct(&request.url)).ok_or("the URL is too long to be sent")?;
+    let host = HeaderValue::from_str(request.url.authority()).map_err(|_| "the host cannot be sent")?;
+    let method = match request.method {
+        Method::Get => HttpMethod::GET,
+        Method::Head => HttpMethod::HEAD,
+    };
+    let mut built = client.request(method, uri);
+    let headers = built.headers_mut();
+    headers.insert(HOST, host);
+    headers.insert(USER_AGENT, fields.user_agent.clone());
+    headers.insert(ACCEPT, fields.accept.clone());
+    headers.insert(ACCEPT_ENCODING, CODINGS);
+    if let Some(from) = &fields.from {
+        headers.insert(FROM, from.clone());
+    }
+    let mut close = false;
+    for (name, value) in request.headers.iter() {
+        close |= own_field(headers, name, value)?;
+    }
+    Ok(if close { built.force_close() } else { built })
+}
+
+/// Sets a field of the caller; true when it asks to close the connection afterwards.
+fn own_field(headers: &mut HeaderMap, name: &str, value: &str) -> Result<bool, String> {
+    if RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
+        return Err(format!("the field \"{name}\" is the transport's to set"));
+    }
+    if name.eq_ignore_ascii_case("connection") {
+        return match value.trim() {
+            close if close.eq_ignore_ascii_case("close") => Ok(true),
+            _ => Err("the field \"connection\" may only say close".into()),
+        };
+    }
+    let parsed = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(value).ok());
+    let (name, value) =
+        parsed.ok_or_else(|| format!("the field \"{}\" cannot be sent", name.escape_default()))?;
+    headers.insert(name, value);
+    Ok(false)
+}

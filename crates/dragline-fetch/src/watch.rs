@@ -1,0 +1,48 @@
+//! Ends a fetch when the limit of its phase or its deadline passes; one timer per fetch, armed again only when it fires.
+
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, ready};
+
+use dragline_core::fetch::Phase;
+
+use crate::clock;
+use crate::transcript::{Scope, Transcript};
+
+/// Runs the work of a fetch with its transcript as the current one.
+///
+/// # Errors
+/// The phase in which time ran out.
+///
+/// # Cancel safety
+/// Dropping the future drops the work.
+pub(crate) async fn watched<F: Future>(transcript: &Rc<Transcript>, work: F) -> Result<F::Output, Phase> {
+    let mut work = pin!(work);
+    let mut timer = pin!(tokio::time::sleep_until(transcript.due().unwrap_or_else(clock::now)));
+    let mut received = 0;
+    std::future::poll_fn(move |cx| {
+        {
+            let _scope = Scope::enter(transcript);
+            if let Poll::Ready(output) = work.as_mut().poll(cx) {
+                return Poll::Ready(Ok(output));
+            }
+        }
+        if transcript.phase() == Phase::Body && received != transcript.received.get() {
+            received = transcript.received.get();
+            transcript.enter_phase(Phase::Body, clock::now());
+        }
+        loop {
+            // While the clocks stand still nothing can run out; whoever lets them run again wakes this task.
+            let Some(due) = transcript.due() else { return Poll::Pending };
+            if due < timer.deadline() {
+                timer.as_mut().reset(due);
+            }
+            ready!(timer.as_mut().poll(cx));
+            if due <= clock::now() {
+                return Poll::Ready(Err(transcript.phase()));
+            }
+            timer.as_mut().reset(due);
+        }
+    })
+    .await
+}
