@@ -22,7 +22,7 @@ pub use child::ChildGuard;
 pub use demo::{DemoExpectation, DemoSite};
 pub use log::{LoggedRequest, RequestLog};
 pub use reply::Reply;
-pub use scripted::{ScriptedServer, Step};
+pub use scripted::{ScriptedServer, Scripts, Step};
 pub use server::{Bound, Server};
 pub use sim::{SimFetch, SimReply, SimTransport, SimWeb};
 pub use site::Site;

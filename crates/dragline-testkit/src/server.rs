@@ -171,6 +171,7 @@ async fn serve_host(listener: TcpListener, site: Arc<Site>, shared: Arc<Shared>)
                     shared.log.add_refused();
                     continue;
                 }
+                shared.open.fetch_add(1, Ordering::Relaxed);
                 connections.spawn(serve_connection(stream, Arc::clone(&site), Arc::clone(&shared)));
             }
         }
@@ -178,7 +179,6 @@ async fn serve_host(listener: TcpListener, site: Arc<Site>, shared: Arc<Shared>)
 }
 
 async fn serve_connection(stream: TcpStream, site: Arc<Site>, shared: Arc<Shared>) {
-    shared.open.fetch_add(1, Ordering::Relaxed);
     // A client that goes away in the middle is no news to a test server.
     drop(answer_requests(stream, &site, &shared).await);
     shared.open.fetch_sub(1, Ordering::Relaxed);
