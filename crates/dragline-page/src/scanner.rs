@@ -8,7 +8,7 @@
 //! Every byte is looked at a bounded number of times: a search that fails ends the scan, and one that succeeds goes on
 //! behind what it found.
 
-use memchr::memmem;
+use memchr::{memchr, memmem};
 
 /// A start tag of interest. Attribute values and title text are as written: neither decoded nor unescaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,24 +103,6 @@ pub struct Scanner<'a> {
 /// How a tag ended.
 struct TagEnd {
     self_closing: bool,
-}
-
-/// Finds a byte. Most of what a scanner looks for is near: two words are looked at before the search that is fast on
-/// long stretches, but slow to begin, is called.
-#[inline]
-fn memchr(needle: u8, bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 255;
-    let wanted = ONES * u64::from(needle);
-    for start in [0, 8] {
-        let Some(word) = bytes.get(start..).and_then(|rest| rest.first_chunk::<8>()) else { break };
-        let difference = u64::from_le_bytes(*word) ^ wanted;
-        // The lowest octet that is zero has its high bit set here; octets below it do not.
-        let zeros = difference.wrapping_sub(ONES) & !difference & (ONES << 7);
-        if zeros != 0 {
-            return Some(start + (zeros.trailing_zeros() / 8) as usize);
-        }
-    }
-    memchr::memchr(needle, bytes)
 }
 
 const fn is_space(byte: u8) -> bool {
