@@ -21,7 +21,7 @@ fn down() -> Alert {
             "Is the process there? Its exit code tells how it ended: 0 done, 4 could not start, 5 internal, 6 storage.",
             "Read the end of its log (stderr).",
             "`dragline run` with the same configuration resumes; nothing that was committed is fetched again.",
-            "The process is there: compare `[admin] bind` with the target in `prometheus.yml`.",
+            "The process is there: compare `[admin] listen` with the target in `prometheus.yml`.",
         ],
         case: Case {
             series: vec![(series("up", ""), "1x5 0x10")],
