@@ -14,6 +14,8 @@ use self::web::Web;
 use crate::log::RequestLog;
 use crate::server::{Bound, Server};
 
+/// The seed of [`DemoSite::start`].
+const SEED: u64 = 1;
 /// How many hosts the demo has.
 const HOSTS: u8 = 5;
 
@@ -29,11 +31,19 @@ pub struct DemoSite {
 }
 
 impl DemoSite {
-    /// Generates the site from a seed and serves it. Two sites of one seed differ in their ports only.
+    /// Generates the usual site and serves it.
     ///
     /// # Errors
     /// When no port can be bound or the thread cannot be started.
-    pub fn start(seed: u64) -> io::Result<Self> {
+    pub fn start() -> io::Result<Self> {
+        Self::start_seeded(SEED)
+    }
+
+    /// Generates the site of a seed and serves it. Two sites of one seed differ in their ports only.
+    ///
+    /// # Errors
+    /// As [`DemoSite::start`].
+    pub fn start_seeded(seed: u64) -> io::Result<Self> {
         let bound = Bound::hosts(HOSTS)?;
         let web = Web::generate(seed, &bound.origins());
         let expected = DemoExpectation::of(&web);

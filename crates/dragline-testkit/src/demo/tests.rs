@@ -150,7 +150,7 @@ impl Naive {
 
 #[test]
 fn a_naive_crawler_counts_what_is_expected() {
-    let demo = DemoSite::start(7).unwrap();
+    let demo = DemoSite::start_seeded(7).unwrap();
     let hosts = demo.hosts();
     let mut naive = Naive::default();
     for seed in demo.seeds() {
