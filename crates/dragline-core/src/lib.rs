@@ -5,6 +5,7 @@
 
 pub mod chance;
 pub mod decision;
+pub mod digest;
 pub mod disposition;
 pub mod fetch;
 pub mod frontier;
@@ -13,6 +14,7 @@ pub mod handled;
 pub mod headers;
 pub mod hints;
 pub mod http_fields;
+pub mod invariants;
 pub mod ledger;
 pub mod map;
 pub mod outcome;

@@ -10,8 +10,28 @@
 //!
 //! Every other move is an assertion.
 
+mod census;
+mod counts;
+mod errand;
+mod hosts;
+mod lease;
+mod mem;
+mod offer;
+mod plan;
+mod politeness;
+mod queue;
+mod schedule;
+mod seen;
+mod settle;
+mod slab;
+mod state;
 mod types;
 
+pub use hosts::{HostId, HostTable};
+pub use mem::MemFrontier;
+pub use politeness::{HostClock, Restraint};
+pub use seen::{SeenSet, Standing};
+pub use state::{UrlMove, UrlState};
 pub use types::{
     Admission, CommitId, Drain, Epoch, Fetched, FetchedReport, FrontierStats, HostGauge, Lease, LeaseReport,
     Mark, OfferBatch, OfferFrom, OfferReport, OfferSource, Purpose, RobotsAnswer, RobotsTally, Settle,

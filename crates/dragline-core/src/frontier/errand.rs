@@ -1,0 +1,195 @@
+//! Runs errands for robots.txt: one for each origin with waiting URLs, until rules are known or given up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::hosts::HostId;
+use super::mem::MemFrontier;
+use super::queue::RobotsState;
+use super::types::{RobotsAnswer, Settlement};
+use crate::decision::Decision;
+use crate::disposition::SkipReason;
+use crate::outcome::Outcome;
+use crate::retry::{self, Attempt, Retry};
+use crate::robots::RobotsTxt;
+use crate::rules::CrawlDelayOver;
+use crate::time::Time;
+use crate::url::{CanonicalUrl, Scheme};
+
+/// A robots.txt on its way: due, under way, or waiting for another attempt.
+#[derive(Debug)]
+pub(super) struct Errand {
+    /// The host and scheme of the origin that the result is for.
+    pub(super) home: HostId,
+    pub(super) scheme: Scheme,
+    /// What is fetched next.
+    pub(super) target: CanonicalUrl,
+    /// The redirects that led there, oldest first.
+    pub(super) hops: Vec<CanonicalUrl>,
+    /// Attempts that failed.
+    pub(super) attempts: u32,
+    /// The rules that expired: kept when new ones cannot be had.
+    expired: Option<Arc<RobotsTxt>>,
+}
+
+impl MemFrontier {
+    /// Starts an errand for each origin of a host that has waiting URLs and no rules in force.
+    pub(super) fn ask_robots(&mut self, id: HostId) {
+        for at in 0..self.work[id.index()].origins.len() {
+            let origin = &self.work[id.index()].origins[at];
+            if !origin.robots.wants_errand(self.now) || origin.len() == 0 {
+                continue;
+            }
+            let doom = self.doom(id, origin.scheme);
+            if doom.is_some_and(|doom| doom.all || origin.fresh.len() == origin.len()) {
+                continue;
+            }
+            if !self.rules.robots.obey {
+                self.work[id.index()].origins[at].robots = RobotsState::Ignored;
+                continue;
+            }
+            let scheme = origin.scheme;
+            let Ok(target) = self.origin_of(id, scheme).at("/robots.txt") else {
+                // The name is so long that no URL of the host but its root can be held.
+                self.work[id.index()].origins[at].robots = RobotsState::Unavailable(Time::MAX);
+                continue;
+            };
+            let asked = std::mem::replace(&mut self.work[id.index()].origins[at].robots, RobotsState::Asked);
+            let expired = match asked {
+                RobotsState::Known(rules, _) => Some(rules),
+                _ => None,
+            };
+            let errand = Errand { home: id, scheme, target, hops: Vec::new(), attempts: 0, expired };
+            let number = self.errands.insert(errand);
+            self.work[id.index()].errands.insert((self.now, number));
+        }
+    }
+
+    /// Drops an errand that nobody waits for; it begins anew when somebody does.
+    pub(super) fn cancel_errand(&mut self, number: u32) {
+        let errand = self.errands.remove(number);
+        let until = self.now;
+        let state = errand.expired.map_or(RobotsState::Unknown, |rules| RobotsState::Known(rules, until));
+        self.work[errand.home.index()].origin_mut(errand.scheme).robots = state;
+    }
+
+    /// Applies what an errand brought.
+    pub(super) fn settle_errand(&mut self, number: u32, settlement: Settlement) {
+        let answer = match settlement {
+            Settlement::Robots(answer) => answer,
+            Settlement::Redirected(target) => RobotsAnswer::Redirect(target),
+            Settlement::Done | Settlement::RedirectUnusable => {
+                RobotsAnswer::Unavailable { too_many_redirects: false }
+            }
+            Settlement::FetchFailed { outcome, status, .. } => {
+                RobotsAnswer::Unreachable { outcome, status, message: outcome.name().into() }
+            }
+            Settlement::Failed(kind) => {
+                let message = kind.name().into();
+                RobotsAnswer::Unreachable { outcome: Outcome::Crashed, status: None, message }
+            }
+            Settlement::RetryLater(_) => {
+                let message = "put off".into();
+                RobotsAnswer::Unreachable { outcome: Outcome::Deferred, status: None, message }
+            }
+        };
+        let expires = self.now + self.rules.robots.cache;
+        match answer {
+            RobotsAnswer::Rules(rules) => self.end_errand(number, RobotsState::Known(rules, expires)),
+            RobotsAnswer::Unavailable { .. } => self.end_errand(number, RobotsState::Unavailable(expires)),
+            RobotsAnswer::Redirect(target) => self.redirect_errand(number, target),
+            RobotsAnswer::Unreachable { message, .. } => self.retry_errand(number, &message),
+        }
+    }
+
+    fn redirect_errand(&mut self, number: u32, target: CanonicalUrl) {
+        let hops_max = usize::try_from(self.rules.robots.redirects_max).unwrap_or(usize::MAX);
+        let errand = self.errands.at_mut(number);
+        if errand.hops.len() >= hops_max {
+            let expires = self.now + self.rules.robots.cache;
+            return self.end_errand(number, RobotsState::Unavailable(expires));
+        }
+        let from = std::mem::replace(&mut errand.target, target);
+        errand.hops.push(from);
+        let host = errand.target.host_key();
+        let at = self.enter_host(&host);
+        self.queue_errand(number, at, self.now);
+    }
+
+    /// Every way of being unreachable is worth another attempt, from the beginning, while there are any.
+    fn retry_errand(&mut self, number: u32, message: &Arc<str>) {
+        let errand = self.errands.at_mut(number);
+        errand.attempts += 1;
+        let attempt =
+            Attempt { made: errand.attempts, outcome: Outcome::Timeout, status: None, retry_after: None };
+        let (home, scheme) = (errand.home, errand.scheme);
+        let wait =
+            retry::decide(&self.rules.retry, &attempt, self.rules.politeness.backoff_max, &mut self.chance);
+        let first = self.origin_of(home, scheme).at("/robots.txt");
+        match (wait.verdict, first) {
+            (Retry::Again { after, .. }, Ok(target)) => {
+                let errand = self.errands.at_mut(number);
+                errand.hops.clear();
+                errand.target = target;
+                self.queue_errand(number, home, self.now + after);
+            }
+            _ => self.give_up_errand(number, message),
+        }
+    }
+
+    fn queue_errand(&mut self, number: u32, at: HostId, due: Time) {
+        if self.table.clock(at).parked().is_some() {
+            return self.give_up_errand(number, &"the host that has it only refuses".into());
+        }
+        self.work[at.index()].errands.insert((due, number));
+        self.refresh(at);
+    }
+
+    /// Gives up: rules that expired stay in force, else nothing may be fetched.
+    fn give_up_errand(&mut self, number: u32, message: &Arc<str>) {
+        let errand = self.errands.at_mut(number);
+        let expires = self.now + self.rules.robots.cache.max(Duration::from_secs(1));
+        if let Some(rules) = errand.expired.take() {
+            return self.end_errand(number, RobotsState::Known(rules, expires));
+        }
+        let (home, scheme) = (errand.home, errand.scheme);
+        let origin = self.origin_of(home, scheme);
+        self.counts.note_unreachable(&origin, Arc::clone(message));
+        self.end_errand(number, RobotsState::Unreachable);
+    }
+
+    fn end_errand(&mut self, number: u32, state: RobotsState) {
+        let errand = self.errands.remove(number);
+        self.work[errand.home.index()].origin_mut(errand.scheme).robots = state;
+        self.apply_crawl_delay(errand.home);
+        self.refresh(errand.home);
+    }
+
+    /// Sets the longest crawl delay that an origin of the host asks for.
+    fn apply_crawl_delay(&mut self, id: HostId) {
+        let asked = self.work[id.index()].origins.iter().filter_map(|origin| match &origin.robots {
+            RobotsState::Known(rules, _) => rules.crawl_delay(),
+            _ => None,
+        });
+        let asked = asked.max();
+        let longest = self.rules.robots.crawl_delay_max;
+        let clock = self.table.clock_mut(id);
+        clock.set_crawl_delay(asked.map(|asked| asked.min(longest)));
+        let over = asked.is_some_and(|asked| asked > longest);
+        if over && self.rules.robots.crawl_delay_over == CrawlDelayOver::SkipHost {
+            clock.park(Decision::by_key(SkipReason::Parked, "robots.crawl_delay_over"));
+            self.end_errands_at(id);
+        }
+    }
+
+    /// Ends the errands that were to be sent to a host that has been parked.
+    pub(super) fn end_errands_at(&mut self, id: HostId) {
+        for (_, number) in std::mem::take(&mut self.work[id.index()].errands) {
+            if self.errands.at(number).home == id {
+                self.cancel_errand(number);
+            } else {
+                self.give_up_errand(number, &"the host that has it only refuses".into());
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Keeps the clock of every host, for the crawl and for sessions alike.
+
+use std::time::Duration;
+
+use super::politeness::{HostClock, Restraint};
+use super::types::{Admission, Fetched, Trigger};
+use crate::chance::Chance;
+use crate::map::{self, Map};
+use crate::rules::PolitenessRules;
+use crate::time::Time;
+use crate::url::HostKey;
+
+/// When a session asks again that found every slot taken: nobody knows when one becomes free.
+const SLOT_POLL: Duration = Duration::from_millis(50);
+/// How long the crawl leaves a host alone for a session after the time the session was told.
+const CLAIM: Duration = Duration::from_millis(250);
+
+/// Numbers a host of one table, from 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostId(pub(super) u32);
+
+impl HostId {
+    /// Returns the number as an index.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Every known host with its clock. Politeness is decided here and nowhere else.
+#[derive(Debug)]
+pub struct HostTable {
+    rules: PolitenessRules,
+    ids: Map<HostKey, HostId>,
+    hosts: Vec<(HostKey, HostClock)>,
+    chance: Chance,
+}
+
+impl HostTable {
+    /// Makes an empty table; `seed` is for the jitter of penalties and the order of maps.
+    pub fn new(rules: PolitenessRules, seed: u64) -> Self {
+        let mut chance = Chance::new(seed);
+        Self { rules, ids: map::map(chance.fork()), hosts: Vec::new(), chance }
+    }
+
+    /// Returns the number of hosts.
+    pub const fn len(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Whether no host is known.
+    pub const fn is_empty(&self) -> bool {
+        self.hosts.is_empty()
+    }
+
+    /// Returns a host's number; a new host gets the next.
+    ///
+    /// # Panics
+    /// At the 2³²nd host.
+    pub fn enter(&mut self, key: &HostKey) -> HostId {
+        if let Some(id) = self.ids.get(key) {
+            return *id;
+        }
+        let id = HostId(u32::try_from(self.hosts.len()).expect("4 billion hosts do not fit into memory"));
+        self.ids.insert(key.clone(), id);
+        self.hosts.push((key.clone(), HostClock::new(&self.rules, &key.host)));
+        id
+    }
+
+    /// Returns the number of a known host.
+    pub fn find(&self, key: &HostKey) -> Option<HostId> {
+        self.ids.get(key).copied()
+    }
+
+    /// Returns the name of a host.
+    pub fn key(&self, id: HostId) -> &HostKey {
+        &self.hosts[id.index()].0
+    }
+
+    /// Returns the clock of a host.
+    pub fn clock(&self, id: HostId) -> &HostClock {
+        &self.hosts[id.index()].1
+    }
+
+    /// Returns the clock of a host, to change it.
+    pub fn clock_mut(&mut self, id: HostId) -> &mut HostClock {
+        &mut self.hosts[id.index()].1
+    }
+
+    /// Returns every host with its clock, in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (&HostKey, &HostClock)> {
+        self.hosts.iter().map(|(key, clock)| (key, clock))
+    }
+
+    /// Returns every reason to leave a host alone; empty for a host that is not known.
+    pub fn explain(&self, key: &HostKey) -> Vec<Restraint> {
+        self.find(key).map(|id| self.clock(id).restraints()).unwrap_or_default()
+    }
+
+    /// Lets a host's clock learn from a fetch; returns the trigger if a backoff began.
+    pub fn observe(&mut self, now: Time, id: HostId, leased_at: Time, fetched: &Fetched) -> Option<Trigger> {
+        let clock = &mut self.hosts[id.index()].1;
+        clock.observe(now, leased_at, fetched, &self.rules, &mut self.chance)
+    }
+
+    /// Asks for a slot for a fetch of a session.
+    ///
+    /// A session goes before the crawl, but when the crawl wants the host (`crawled`) it has at most every second
+    /// dispatch: a session that had the last one waits for one gap more. Robots.txt is not asked here.
+    pub fn admit(&mut self, now: Time, id: HostId, crawled: bool) -> Admission {
+        let clock = self.clock_mut(id);
+        if let Some(decision) = clock.parked() {
+            return Admission::Refused(decision.verdict);
+        }
+        if crawled && clock.owes_the_crawl() && now < clock.second_turn() {
+            return Admission::NotBefore(clock.second_turn());
+        }
+        let at = if clock.free_slots() == 0 { clock.due().max(now + SLOT_POLL) } else { clock.due() };
+        if at > now {
+            clock.claim(at + CLAIM);
+            return Admission::NotBefore(at);
+        }
+        clock.dispatch_session(now);
+        Admission::Now
+    }
+
+    /// Gives back a slot of a session and lets the clock learn; `false` when no session had one.
+    pub fn release(&mut self, now: Time, id: HostId, fetched: &Fetched) -> bool {
+        let clock = self.clock_mut(id);
+        let dispatched = clock.last_dispatch().unwrap_or_default();
+        let had_slot = clock.free_session(now);
+        if had_slot {
+            let _ = self.observe(now, id, dispatched, fetched);
+        }
+        had_slot
+    }
+}
