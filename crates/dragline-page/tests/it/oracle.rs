@@ -272,6 +272,10 @@ const SNIPPETS: &[&str] = &[
     "\n",
     "é",
     "\u{FEFF}",
+    "<script><!--",
+    "<script><!--<script>",
+    "<script><!--><script>",
+    "<script><!--<script>--><script>",
 ];
 
 /// Writes a document of snippets, then damages it.
