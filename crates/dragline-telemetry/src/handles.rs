@@ -34,7 +34,7 @@ pub(crate) fn saturated(value: u64) -> i64 {
 
 /// Counters of what fetches do.
 #[derive(Debug)]
-pub struct FetchMetrics {
+pub(crate) struct FetchMetrics {
     pub(crate) fetches: Box<[IntCounter]>,
     pub(crate) responses: Box<[IntCounter]>,
     /// Indexed as [`Outcome::ALL`]; `None` for the outcomes that have a response.
@@ -112,7 +112,7 @@ impl TotalCounters {
 
 /// Counters and gauges of the frontier.
 #[derive(Debug)]
-pub struct FrontierMetrics {
+pub(crate) struct FrontierMetrics {
     pub(crate) urls: Box<[IntGauge]>,
     pub(crate) hosts: Box<[IntGauge]>,
     pub(crate) added: Box<[IntCounter]>,
@@ -149,7 +149,7 @@ impl FrontierMetrics {
 
 /// Counters of robots.txt and of how hosts are spared.
 #[derive(Debug)]
-pub struct PolitenessMetrics {
+pub(crate) struct PolitenessMetrics {
     pub(crate) decisions: Box<[IntCounter]>,
     pub(crate) robots_fetches: Box<[IntCounter]>,
     pub(crate) robots_obeyed: IntGauge,
@@ -175,7 +175,7 @@ impl PolitenessMetrics {
 
 /// Counters and gauges of one kind of actor.
 #[derive(Debug)]
-pub struct ActorMetrics {
+pub(crate) struct ActorMetrics {
     pub(crate) mailbox_messages: IntGauge,
     pub(crate) mailbox_capacity: IntGauge,
     pub(crate) instances: IntGauge,
@@ -207,7 +207,7 @@ impl ActorMetrics {
 
 /// Counters of one handler.
 #[derive(Debug)]
-pub struct HandlerMetrics {
+pub(crate) struct HandlerMetrics {
     pub(crate) duration: Histogram,
     pub(crate) results: Box<[IntCounter]>,
     pub(crate) dead_letters: IntCounter,
@@ -232,7 +232,7 @@ impl HandlerMetrics {
 
 /// The counter of one sink.
 #[derive(Debug)]
-pub struct SinkMetrics {
+pub(crate) struct SinkMetrics {
     pub(crate) items: IntCounter,
 }
 

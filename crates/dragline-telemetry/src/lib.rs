@@ -25,13 +25,10 @@ pub mod rules;
 mod sample;
 mod telemetry;
 
-pub use handles::{
-    ActorMetrics, FetchMetrics, FrontierMetrics, HandlerMetrics, PolitenessMetrics, SinkMetrics,
-};
 pub use log_layer::{CountingLayer, LogEvents};
 pub use mailbox::MailboxGauge;
 pub use reference::metrics_table;
-pub use register::{LabelId, Named};
+pub use register::LabelId;
 pub use sample::{CreditUse, Sample, Totals};
 pub use telemetry::{Telemetry, TelemetryOptions};
 

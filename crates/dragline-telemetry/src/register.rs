@@ -19,7 +19,7 @@ pub struct LabelId(usize);
 
 /// Values by configured name, found by a [`LabelId`] without looking at the name.
 #[derive(Debug)]
-pub struct Named<T> {
+pub(crate) struct Named<T> {
     /// One entry a label value.
     entries: Vec<(String, T)>,
     /// Names in configured order; the ones beyond the cap share the last entry.
@@ -44,23 +44,23 @@ impl<T> Named<T> {
     }
 
     /// Returns the id of a configured name; `None` when it was not configured.
-    pub fn id(&self, name: &str) -> Option<LabelId> {
+    pub(crate) fn id(&self, name: &str) -> Option<LabelId> {
         let place = self.names.iter().position(|known| known == name)?;
         Some(LabelId(place.min(self.entries.len().saturating_sub(1))))
     }
 
     /// Returns the value of an id; `None` when the id was made by a table with more names.
-    pub fn get(&self, id: LabelId) -> Option<&T> {
+    pub(crate) fn get(&self, id: LabelId) -> Option<&T> {
         self.entries.get(id.0).map(|(_, value)| value)
     }
 
     /// Returns the label value of an id: the name, or `other`.
-    pub fn name(&self, id: LabelId) -> &str {
+    pub(crate) fn name(&self, id: LabelId) -> &str {
         self.entries.get(id.0).map_or(OTHER, |(name, _)| name)
     }
 
     /// Returns every label value with its value, in configured order.
-    pub fn iter(&self) -> impl Iterator<Item = (LabelId, &str, &T)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (LabelId, &str, &T)> {
         self.entries.iter().enumerate().map(|(place, (name, value))| (LabelId(place), name.as_str(), value))
     }
 }
