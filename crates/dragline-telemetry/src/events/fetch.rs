@@ -178,9 +178,6 @@ fn as_float(bytes: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
     use super::*;
     use crate::telemetry::tests::{telemetry, value};
 
@@ -253,52 +250,5 @@ mod tests {
         check("dragline_fetch_phase_duration_seconds_count{phase=\"tls\"}", "0");
         check("dragline_fetch_duration_seconds_count{class=\"3xx\"}", "1");
         check("dragline_fetch_retries_total{reason=\"timeout\"}", "1");
-    }
-
-    /// Keeps what is logged.
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_fetch_is_one_line_at_debug_and_hostile_text_stays_in_it() {
-        let kept = Kept::default();
-        let writer = kept.clone();
-        let log = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::DEBUG)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        let error =
-            FetchError { phase: Phase::Ttfb, message: "bad line \"x\r\n2026 ERROR \u{202e}fake".into() };
-        let mut event = finished(Outcome::ProtocolError, None);
-        event.url = "http://a/\u{1b}[2Jb";
-        event.error = Some(&error);
-        tracing::subscriber::with_default(log, || event.record(&telemetry()));
-        let lines = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(lines.lines().count(), 1, "{lines}");
-        for part in [
-            "DEBUG dragline::fetch",
-            "fetch ended",
-            "url=http://a/\\u{1b}[2Jb",
-            "outcome=\"protocol_error\"",
-            "phase=\"ttfb\"",
-        ] {
-            assert!(lines.contains(part), "{part} in {lines}");
-        }
-        assert!(
-            !lines.trim_end().contains(|character: char| character.is_control() || character == '\u{202e}'),
-            "{lines}"
-        );
     }
 }

@@ -38,7 +38,9 @@ const LABELS: [&str; 21] = [
 
 const HANDLERS: [&str; 4] = ["extract", "index", "archive", "probe"];
 
-fn telemetry() -> Arc<Telemetry> {
+pub(crate) fn telemetry() -> Arc<Telemetry> {
+    // Before any event: what is first logged without a subscriber may stay unlogged.
+    crate::log_lines::install();
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
     Telemetry::new(TelemetryOptions {
         handlers: names(&HANDLERS),

@@ -2,4 +2,5 @@
 
 mod exposition;
 mod files;
+mod log_lines;
 mod queries;
