@@ -145,3 +145,62 @@ impl Chunk {
 fn bounded(count: u32, max: u32) -> Result<u32, Fault> {
     if count < max { Ok(count + 1) } else { Err(Fault::Protocol("the chunked coding passes a limit")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Says how many bytes belonged to the body, and whether it was whole.
+    fn run(framing: Framing, pieces: &[&[u8]]) -> String {
+        let mut meter = Meter::new(framing);
+        let mut total = 0;
+        for piece in pieces {
+            match meter.feed(piece) {
+                Ok(used) => total += used,
+                Err(fault) => return fault.to_string(),
+            }
+        }
+        format!("{total} {} {}", meter.is_whole(), meter.is_whole_at_close())
+    }
+
+    fn check(framing: Framing, input: &str, expected: &str) {
+        let input = input.as_bytes();
+        assert_eq!(run(framing, &[input]), expected, "{:?}", String::from_utf8_lossy(input));
+        let bytes: Vec<&[u8]> = input.chunks(1).collect();
+        assert_eq!(run(framing, &bytes), expected);
+        for at in 0..=input.len() {
+            let (one, two) = input.split_at(at);
+            assert_eq!(run(framing, &[one, two]), expected, "split at {at}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_body_is_found_however_the_bytes_arrive() {
+        check(Framing::Empty, "more", "0 true true");
+        check(Framing::Length(3), "abcmore", "3 true true");
+        check(Framing::Length(3), "ab", "2 false false");
+        check(Framing::UntilClose, "abc", "3 false true");
+        check(Framing::Chunked, "3\r\nabc\r\n0\r\n\r\nmore", "13 true true");
+        check(Framing::Chunked, "00003;x=y\r\nabc\r\n0\t\r\nA: b\r\nC: d\r\n\r\n", "34 true true");
+        check(Framing::Chunked, "aB\r\n", "4 false false");
+        check(Framing::Chunked, "3\r\nabc\r\n0\r\n\r", "12 false false");
+    }
+
+    #[test]
+    fn broken_chunks_are_found_however_the_bytes_arrive() {
+        let broken = "the chunked coding is broken";
+        for chunks in [
+            "\r\n",
+            "g\r\n",
+            "3\n",
+            "3\rx",
+            "3;\n",
+            "3\r\nabcd",
+            "3\r\nabc\n",
+            "0\r\n\rx",
+            "ffffffffffffffff0",
+        ] {
+            check(Framing::Chunked, chunks, broken);
+        }
+    }
+}

@@ -298,3 +298,103 @@ impl Fields {
 fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|octet| *octet == b',').map(<[u8]>::trim_ascii)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Says what came of a head that arrived in pieces, and how many bytes of all belonged to it.
+    fn run(pieces: &[&[u8]], limits: &FetchLimits) -> String {
+        let mut repair = HeadRepair::new(Method::Get, limits);
+        let mut before = 0;
+        for piece in pieces {
+            match repair.push(piece) {
+                Ok(HeadStep::More) => before += piece.len(),
+                Ok(HeadStep::Final(used, head)) => {
+                    let FinalHead { status, headers, framing, keep_alive } = head;
+                    let raw = String::from_utf8_lossy(headers.raw()).into_owned();
+                    return format!("{} {status} {framing:?} {keep_alive} {raw:?}", before + used);
+                }
+                Err(fault) => return format!("{fault:?}"),
+            }
+        }
+        "more".into()
+    }
+
+    /// Checks that every split of the input gives what the whole gives, and that this begins with `expected`.
+    fn check(input: &[u8], limits: &FetchLimits, expected: &str) {
+        let whole = run(&[input], limits);
+        assert!(whole.starts_with(expected), "{whole} for {:?}", String::from_utf8_lossy(input));
+        let bytes: Vec<&[u8]> = input.chunks(1).collect();
+        assert_eq!(run(&bytes, limits), whole);
+        for at in 0..=input.len() {
+            let (one, rest) = input.split_at(at);
+            assert_eq!(run(&[one, rest], limits), whole, "split at {at}");
+            let (two, three) = rest.split_at(rest.len() / 2);
+            assert_eq!(run(&[one, two, three], limits), whole, "split at {at} and half-way behind");
+        }
+    }
+
+    fn check_default(input: &[u8], expected: &str) {
+        check(input, &FetchLimits::default(), expected);
+    }
+
+    #[test]
+    fn framing_is_decided_alike_however_the_bytes_arrive() {
+        check_default(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "38 200 Length(5) true");
+        check_default(b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n0", "44 200 Chunked true");
+        check_default(b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", "38 200 Length(5) false");
+        check_default(b"HTTP/1.1 200 OK\r\n\r\nx", "19 200 UntilClose false");
+        check_default(b"HTTP/1.1 304 No\r\nContent-Length: 5\r\n\r\n", "38 304 Empty false");
+        check_default(
+            b"HTTP/1.1 100 Go\r\n\r\nHTTP/1.1 103 Hi\r\nA: b\r\n\r\nHTTP/1.1 204 \r\n\r\n",
+            "62 204",
+        );
+        check_default(b"HTTP/1.1 200 OK\r\nContent-Length:\r\n 5\r\n\r\n", "41 200 Length(5) true");
+        check_default(b"HTTP/1.1 200 OK\r\nX: a\r\n\r\n", "25 200");
+        check_default(b"HTTP/1.1 200 OK\r\nX: a\r\n \t\r\n\r\n", "29 200");
+        check_default(b"HTTP/1.1 200 OK\r\nX: a", "more");
+        check_default(b"", "more");
+    }
+
+    #[test]
+    fn faults_are_found_alike_however_the_bytes_arrive() {
+        for (input, expected) in [
+            ("HTTP/0.9 200 OK\r\n\r\n", "Protocol(\"the answer is not http/1\")"),
+            ("\r\nHTTP/1.1 200 OK\r\n\r\n", "Protocol(\"the answer is not http/1\")"),
+            (" HTTP/1.1 200 OK\r\n\r\n", "Protocol(\"the answer is not http/1\")"),
+            ("HTTP/1.1 20\r\n\r\n", "Protocol(\"the status line is malformed\")"),
+            ("HTTP/1.1 101 Up\r\n\r\n", "Protocol(\"the server switched"),
+            ("HTTP/1.1 200 OK\r\n X: a\r\n\r\n", "Protocol(\"the first field line"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n", "Protocol(\"content-length is given twice"),
+        ] {
+            check_default(input.as_bytes(), expected);
+        }
+    }
+
+    #[test]
+    fn limits_are_passed_alike_however_the_bytes_arrive() {
+        let limits = FetchLimits {
+            head_bytes_max: 160,
+            head_lines_max: 4,
+            head_line_bytes_max: 100,
+            interim_max: 1,
+            ..FetchLimits::default()
+        };
+        let long = |count: usize| "x".repeat(count);
+        let line = "TooLarge(\"a line of the response head is too long\")";
+        let head = "TooLarge(\"the response head is too long\")";
+        check(format!("HTTP/1.1 200 {}", long(100)).as_bytes(), &limits, line);
+        check(format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", long(99)).as_bytes(), &limits, line);
+        check(
+            format!("HTTP/1.1 200 OK\r\nX: {}\r\n {}\r\n\r\n", long(60), long(60)).as_bytes(),
+            &limits,
+            line,
+        );
+        check(format!("HTTP/1.1 200 OK\r\nX: {0}\r\nY: {0}\r\n\r\n", long(70)).as_bytes(), &limits, head);
+        let lines = "HTTP/1.1 200 OK\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\n\r\n";
+        check(lines.as_bytes(), &limits, "TooLarge(\"the response head has too many lines\")");
+        let interim = "HTTP/1.1 100 Go\r\n\r\n".repeat(2);
+        check(interim.as_bytes(), &limits, "Protocol(\"too many interim responses\")");
+    }
+}

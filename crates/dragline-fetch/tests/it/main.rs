@@ -2,6 +2,9 @@
 
 mod support;
 
+mod bodies;
 mod connections;
 mod framing;
 mod heads;
+mod limits;
+mod secure;

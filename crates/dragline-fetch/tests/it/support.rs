@@ -1,5 +1,7 @@
 //! Runs a scripted server on loopback, and fetches from it.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests: a server that cannot be run ends the test")]
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,8 +20,10 @@ pub(crate) enum Act {
     Send(Vec<u8>),
     /// Sends these bytes one by one.
     Slowly(Vec<u8>),
-    /// Closes the connection.
+    /// Closes the connection; in TLS without a word.
     Close,
+    /// Says that the connection will be closed, where the protocol has words for it.
+    Bye,
     /// Does nothing until the client closes.
     Hold,
     /// Sends a byte every 20 ms until the client closes.
@@ -30,21 +34,25 @@ pub(crate) fn send(bytes: impl AsRef<[u8]>) -> Act {
     Act::Send(bytes.as_ref().to_vec())
 }
 
-pub(crate) type Script = Box<dyn Fn(&Asked) -> Vec<Act> + Send + Sync>;
+type Script = Box<dyn Fn(&Asked) -> Vec<Act> + Send + Sync>;
 
 /// What the server was asked.
 pub(crate) struct Asked {
     /// The path.
     pub(crate) path: String,
-    /// The whole head.
-    pub(crate) head: String,
     /// The request on its connection, from 1.
     pub(crate) nth: usize,
 }
 
 /// A stream the server can be run on.
-pub(crate) trait Peer: Read + Write {}
-impl<T: Read + Write> Peer for T {}
+pub(crate) trait Peer: Read + Write {
+    /// Announces the end.
+    fn bye(&mut self) -> bool {
+        true
+    }
+}
+
+impl Peer for TcpStream {}
 
 /// Wraps an accepted connection, such as in TLS; `None` gives it up.
 pub(crate) type Accept = Box<dyn Fn(TcpStream) -> Option<Box<dyn Peer>> + Send + Sync>;
@@ -111,6 +119,11 @@ impl Server {
         CanonicalUrl::parse(&format!("http://{}{path}", self.address)).unwrap()
     }
 
+    /// Returns the URL of a path under another scheme and host name.
+    pub(crate) fn url_as(&self, scheme: &str, host: &str, path: &str) -> CanonicalUrl {
+        CanonicalUrl::parse(&format!("{scheme}://{host}:{}{path}", self.address.port())).unwrap()
+    }
+
     pub(crate) fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
@@ -135,19 +148,20 @@ impl Shared {
         let timer = stream.try_clone().unwrap();
         let Some(mut peer) = (self.accept)(stream) else { return };
         let mut nth = 0;
-        while let Some(head) = read_head(&mut peer) {
+        while let Some(head) = read_head(&mut *peer) {
             nth += 1;
-            self.heads.lock().unwrap().push(head.clone());
             let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-            for act in (self.script)(&Asked { path, head, nth }) {
+            self.heads.lock().unwrap().push(head);
+            for act in (self.script)(&Asked { path, nth }) {
                 let done = match act {
                     Act::Send(bytes) => peer.write_all(&bytes).and_then(|()| peer.flush()).is_ok(),
                     Act::Slowly(bytes) => {
                         bytes.iter().all(|byte| peer.write_all(&[*byte]).and_then(|()| peer.flush()).is_ok())
                     }
                     Act::Close => false,
+                    Act::Bye => peer.bye(),
                     Act::Hold => peer.read(&mut [0]).is_ok_and(|count| count > 0),
-                    Act::Drip => drip(&mut peer, &timer),
+                    Act::Drip => drip(&mut *peer, &timer),
                 };
                 if !done {
                     return;
@@ -157,7 +171,7 @@ impl Shared {
     }
 }
 
-fn drip(peer: &mut impl Peer, timer: &TcpStream) -> bool {
+fn drip(peer: &mut dyn Peer, timer: &TcpStream) -> bool {
     timer.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     loop {
         match peer.read(&mut [0]) {
@@ -171,7 +185,7 @@ fn drip(peer: &mut impl Peer, timer: &TcpStream) -> bool {
     }
 }
 
-fn read_head(peer: &mut impl Peer) -> Option<String> {
+fn read_head(peer: &mut dyn Peer) -> Option<String> {
     let mut head = Vec::new();
     let mut octet = [0];
     while !head.ends_with(b"\r\n\r\n") {
