@@ -348,7 +348,7 @@ mod tests {
         check_default(b"HTTP/1.1 304 No\r\nContent-Length: 5\r\n\r\n", "38 304 Empty false");
         check_default(
             b"HTTP/1.1 100 Go\r\n\r\nHTTP/1.1 103 Hi\r\nA: b\r\n\r\nHTTP/1.1 204 \r\n\r\n",
-            "62 204",
+            "61 204",
         );
         check_default(b"HTTP/1.1 200 OK\r\nContent-Length:\r\n 5\r\n\r\n", "41 200 Length(5) true");
         check_default(b"HTTP/1.1 200 OK\r\nX: a\r\n\r\n", "25 200");
