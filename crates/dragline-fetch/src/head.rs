@@ -350,7 +350,7 @@ mod tests {
             b"HTTP/1.1 100 Go\r\n\r\nHTTP/1.1 103 Hi\r\nA: b\r\n\r\nHTTP/1.1 204 \r\n\r\n",
             "61 204",
         );
-        check_default(b"HTTP/1.1 200 OK\r\nContent-Length:\r\n 5\r\n\r\n", "41 200 Length(5) true");
+        check_default(b"HTTP/1.1 200 OK\r\nContent-Length:\r\n 5\r\n\r\n", "40 200 Length(5) true");
         check_default(b"HTTP/1.1 200 OK\r\nX: a\r\n\r\n", "25 200");
         check_default(b"HTTP/1.1 200 OK\r\nX: a\r\n \t\r\n\r\n", "29 200");
         check_default(b"HTTP/1.1 200 OK\r\nX: a", "more");
