@@ -1,3 +1,36 @@
-//! Starts the `dragline` program.
+//! Starts the `dragline` program: reads the command line and ends with a documented exit code.
 
-fn main() {}
+mod args;
+mod config;
+mod crawl;
+mod demo;
+mod exit;
+mod fetch;
+mod log;
+mod output;
+mod progress;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+
+/// The crawl allocates many small things on many threads; mimalloc was measured to be the faster allocator for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    let ended = match cli.command {
+        Command::Run(args) => crawl::run(&args),
+        Command::Fetch(args) => fetch::run(&args),
+        Command::Config { command } => config::run(&command),
+        Command::Demo(args) => demo::run(&args),
+    };
+    match ended {
+        Ok(exit) => exit.code(),
+        Err(fault) => {
+            output::complain(&fault);
+            fault.exit.code()
+        }
+    }
+}

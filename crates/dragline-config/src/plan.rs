@@ -145,7 +145,6 @@ impl Default for HandlerPlan {
 
 /// What a handler does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum HandlerKind {
     /// Finds the links of HTML pages.
     #[default]
@@ -167,7 +166,6 @@ pub struct SinkPlan {
 
 /// How and where a sink writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum SinkKind {
     /// One JSON value a line.
     Jsonl {
@@ -217,11 +215,13 @@ impl Default for ActorsPlan {
 pub struct AdminPlan {
     /// The loopback address it listens on; `None`: there is no admin server.
     pub listen: Option<SocketAddr>,
+    /// How long it stays up after the crawl's end, for a last scrape.
+    pub linger: Duration,
 }
 
 impl Default for AdminPlan {
     fn default() -> Self {
-        Self { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9_911))) }
+        Self { listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 9_911))), linger: Duration::ZERO }
     }
 }
 

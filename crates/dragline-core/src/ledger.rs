@@ -162,6 +162,11 @@ impl Ledger {
         if entry.waiting_for.is_empty() { Answered::Complete } else { Answered::Waiting }
     }
 
+    /// Takes out the answers of a lease that every route has answered.
+    pub fn take_answers(&mut self, token: Token) -> Vec<(usize, Answer)> {
+        self.entries.get_mut(&token).map(|entry| std::mem::take(&mut entry.answers)).unwrap_or_default()
+    }
+
     /// Returns a lease that is not settled.
     pub fn get(&self, token: Token) -> Option<&Entry> {
         self.entries.get(&token)

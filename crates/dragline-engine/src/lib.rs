@@ -1,1 +1,41 @@
 //! Runs a crawl as actix actors around the pure core.
+//!
+//! ```text
+//!             Assign{leases}                 HandlePages
+//!   Fetcher <---------------- Supervisor -------------------> HandlerHost ---HandlePage---> user's actor
+//!      lanes ---------------> Desk (pure) <------------------- credits     <---Handled-----
+//!             FetchesDone        |  ^            PagesHandled
+//!                  WriteRecords  v  | Flushed{mark}
+//!                             SinkActor        Control (signals, end)     Metrics (samples, scrapes)
+//! ```
+//!
+//! Every decision is the [`desk`](crate)'s, a plain value; actors translate messages into calls on it. Every edge has
+//! credits, so that no mailbox grows without bound.
+
+mod builder;
+mod builtin;
+mod clock;
+mod control;
+mod crawl;
+mod desk;
+mod fetcher;
+mod handler;
+mod handler_host;
+mod lanes;
+mod messages;
+mod metrics;
+mod placement;
+mod post;
+mod sink_actor;
+mod spawn;
+mod supervisor;
+
+pub use builder::{BuildError, BuildErrors, CrawlBuilder};
+pub use clock::Clock;
+pub use control::{CrawlEnd, Signal};
+pub use crawl::{Crawl, CrawlHandle, RunningCrawl, StartError};
+pub use desk::{End, Problem};
+pub use handler::{HandleError, HandlePage, HandleResult, IntoHandled, Route};
+pub use messages::Status;
+pub use placement::Placement;
+pub use spawn::Tasks;

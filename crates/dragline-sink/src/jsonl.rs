@@ -79,6 +79,13 @@ impl JsonlSink {
         self
     }
 
+    /// Gives the sink another name than that of its file: what its marks and metrics are filed under.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
     /// Returns the file.
     pub fn path(&self) -> &Path {
         &self.path

@@ -1,1 +1,23 @@
-//! Gathers the crates of Dragline behind one name.
+#![doc = include_str!("../../../README.md")]
+//!
+//! # The crates behind this one
+//!
+//! [`core`] decides, [`fetch`] gets, [`page`] reads, [`sink`] writes, [`telemetry`] counts, [`engine`] runs the
+//! actors, [`config`] reads TOML, and [`console`] answers admin HTTP.
+
+pub use actix;
+pub use dragline_config as config;
+pub use dragline_console as console;
+pub use dragline_core as core;
+pub use dragline_engine as engine;
+pub use dragline_fetch as fetch;
+pub use dragline_page as page;
+pub use dragline_sink as sink;
+pub use dragline_telemetry as telemetry;
+
+/// What most programs need: `use dragline::prelude::*;`.
+pub mod prelude {
+    pub use actix::{Actor, Context, Handler, ResponseFuture};
+    pub use dragline_core::{Handled, Item, Outlinks, Page, Verdict};
+    pub use dragline_engine::{Crawl, CrawlBuilder, CrawlEnd, HandleError, HandlePage, HandleResult, Route};
+}

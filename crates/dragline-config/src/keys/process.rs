@@ -181,7 +181,13 @@ pub(super) static UPKEEP: &[Field<Draft>] = &[
         "admin.listen",
         Text(|draft, text| checked::listen(text).map(|listen| draft.plan.admin.listen = listen)),
         "\"127.0.0.1:9911\"",
-        "loopback address of /metrics, /healthz, /readyz and the live page; \"\" turns it off",
+        "loopback address of /metrics, /healthz and /readyz; \"\" turns it off",
+    ),
+    Field::new(
+        "admin.linger",
+        Time(millis(0, HOUR), |draft, value| draft.plan.admin.linger = value),
+        "\"0s\"",
+        "how long it stays up after the crawl's end, for a last scrape; ^C cuts it short",
     ),
     Field::new(
         "log.level",

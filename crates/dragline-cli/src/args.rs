@@ -1,0 +1,176 @@
+//! Describes the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
+
+use crate::exit::Exit;
+
+/// Crawl politely, account for every URL.
+#[derive(Debug, Parser)]
+#[command(name = "dragline", version, about, after_help = Exit::HELP, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Crawl from seeds and write results, a report and metrics
+    #[command(after_help = Exit::HELP)]
+    Run(Box<RunArgs>),
+    /// Fetch URLs once, through the same guards as a crawl, and write one JSON record for each
+    #[command(after_help = Exit::HELP)]
+    Fetch(FetchArgs),
+    /// Look at the configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Crawl a built-in site on loopback: needs no network and nothing installed
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check every file and flag, and name all mistakes at once
+    Check(SettingArgs),
+}
+
+/// Where settings come from.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SettingArgs {
+    /// Configuration file; without it ./dragline.toml and the files of system and user are looked for
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Set one key, as in --set fetch.concurrency=64; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+/// What is shown, and how.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Log less: errors only; twice: nothing at all
+    #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "verbose")]
+    pub(crate) quiet: u8,
+    /// Log more: -v debug, -vv trace
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Form of the log on standard error
+    #[arg(long, value_name = "FORM", value_enum)]
+    pub(crate) log_format: Option<LogForm>,
+    /// Whether progress is shown: a bar on a terminal, a line each 10 s elsewhere
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
+    pub(crate) progress: Progress,
+    /// Whether text on standard error is coloured
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
+    pub(crate) color: When,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogForm {
+    Auto,
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    Auto,
+    On,
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Seeds: URLs to start from, beside those of [seeds]
+    #[arg(value_name = "URL")]
+    pub(crate) urls: Vec<String>,
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
+    #[command(flatten)]
+    pub(crate) show: ShowArgs,
+    /// Folder of the results (key output.dir)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace the results of an earlier run in that folder
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// Links from a seed (key `scope.depth_max`)
+    #[arg(long, value_name = "N")]
+    pub(crate) depth: Option<u32>,
+    /// URLs fetched at least once; the rest end skipped(budget) (key `scope.urls_max`)
+    #[arg(long, value_name = "N")]
+    pub(crate) max_urls: Option<u32>,
+    /// Fix the gap between two fetches of one host, as in 500ms: no adaptive part (key politeness.delay)
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) delay: Option<String>,
+    /// Fetches under way, all hosts together (key fetch.concurrency)
+    #[arg(long, value_name = "N")]
+    pub(crate) concurrency: Option<u32>,
+    /// Fetches under way at one host (key politeness.concurrency)
+    #[arg(long, value_name = "N")]
+    pub(crate) per_host: Option<u32>,
+    /// Open a network that is refused by default, as in 127.0.0.0/8; adds to (key `security.allow_networks`)
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) allow_net: Vec<IpNet>,
+    /// URL or e-mail address of the operator, sent in User-Agent (key agent.contact)
+    #[arg(long, value_name = "URL")]
+    pub(crate) contact: Option<String>,
+    /// Address of /metrics, /healthz and /readyz; "" turns them off (key admin.listen)
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    /// What to fetch
+    #[arg(value_name = "URL", required = true)]
+    pub(crate) urls: Vec<String>,
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
+    #[command(flatten)]
+    pub(crate) show: ShowArgs,
+    /// Time for one fetch, all redirects together (key fetch.deadline)
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) timeout: Option<String>,
+    /// Open a network that is refused by default; adds to (key `security.allow_networks`)
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) allow_net: Vec<IpNet>,
+    /// URL or e-mail address of the operator (key agent.contact)
+    #[arg(long, value_name = "URL")]
+    pub(crate) contact: Option<String>,
+    /// Write the decoded body of the last URL to this file; - is standard output, without records
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Ask for the head alone
+    #[arg(long)]
+    pub(crate) head: bool,
+    /// Do not follow redirects
+    #[arg(long)]
+    pub(crate) no_follow: bool,
+    /// Do not ask robots.txt
+    #[arg(long)]
+    pub(crate) ignore_robots: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Folder of the results; results of an earlier demo in it are replaced
+    #[arg(long, value_name = "DIR", default_value = "dragline-out")]
+    pub(crate) out: PathBuf,
+    /// Address of /metrics, /healthz and /readyz; a free port by default
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(crate) listen: String,
+    #[command(flatten)]
+    pub(crate) show: ShowArgs,
+}

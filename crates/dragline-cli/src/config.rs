@@ -1,0 +1,69 @@
+//! Loads settings from files, environment and flags, and checks them on request.
+
+use dragline::config::{Loader, Origins, Plan, from_environment};
+
+use crate::args::{ConfigCommand, RunArgs, SettingArgs, When};
+use crate::exit::{Exit, Fault};
+use crate::output;
+
+/// Begins with the layers that every command has: files, environment, `--set`.
+pub(crate) fn loader(settings: &SettingArgs) -> Loader {
+    let files = match &settings.config {
+        Some(file) => Loader::new().file(file),
+        None => Loader::new().search(),
+    };
+    let loader = files.environment(from_environment());
+    settings.set.iter().fold(loader, |loader, assignment| loader.set(assignment))
+}
+
+/// Loads what `run` was told, all mistakes at once.
+pub(crate) fn of_run(args: &RunArgs) -> Result<(Plan, Origins), Fault> {
+    let mut loader = loader(&args.settings);
+    let number = |number: u32| i64::from(number);
+    if let Some(dir) = &args.out {
+        loader = loader.flag("output.dir", dir.display().to_string(), "--out");
+    }
+    if let Some(depth) = args.depth {
+        loader = loader.flag("scope.depth_max", number(depth), "--depth");
+    }
+    if let Some(urls) = args.max_urls {
+        loader = loader.flag("scope.urls_max", number(urls), "--max-urls");
+    }
+    if let Some(delay) = &args.delay {
+        loader = loader.flag("politeness.delay", delay.as_str(), "--delay");
+        loader = loader.flag("politeness.adaptive", false, "--delay");
+    }
+    if let Some(fetches) = args.concurrency {
+        loader = loader.flag("fetch.concurrency", number(fetches), "--concurrency");
+    }
+    if let Some(fetches) = args.per_host {
+        loader = loader.flag("politeness.concurrency", number(fetches), "--per-host");
+    }
+    if let Some(contact) = &args.contact {
+        loader = loader.flag("agent.contact", contact.as_str(), "--contact");
+    }
+    if let Some(address) = &args.listen {
+        loader = loader.flag("admin.listen", address.as_str(), "--listen");
+    }
+    loader = args.urls.iter().fold(loader, |loader, url| loader.seed(url));
+    let (mut plan, origins) = load(&loader, args.show.color)?;
+    plan.guard.allow_networks.extend(&args.allow_net);
+    plan.output.fresh |= args.fresh;
+    Ok((plan, origins))
+}
+
+/// Loads, and shows every mistake with the line it stands on.
+pub(crate) fn load(loader: &Loader, color: When) -> Result<(Plan, Origins), Fault> {
+    loader.load().map_err(|errors| {
+        let text = errors.render(output::color_on_stderr(color));
+        Fault::new(Exit::Config, anyhow::anyhow!("{text}"))
+    })
+}
+
+/// Runs `dragline config`.
+pub(crate) fn run(command: &ConfigCommand) -> Result<Exit, Fault> {
+    let ConfigCommand::Check(settings) = command;
+    let (plan, _) = load(&loader(settings).seeds_optional(), When::Auto)?;
+    output::data(&format!("ok: {} seeds, agent {}", plan.seeds.len(), plan.rules.agent.user_agent()))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,161 @@
+//! Runs a configured crawl: port, folder, sinks, actors, report.
+
+use anyhow::Context;
+use dragline::config::{Plan, SinkKind, SinkPlan, SinkRecords};
+use dragline::console::{Console, Serving};
+use dragline::core::Wall;
+use dragline::core::report::Ended;
+use dragline::engine::{Clock, CrawlBuilder, CrawlEnd, Problem, Signal, Tasks};
+use dragline::sink::{Earlier, JsonlSink, OutputError, OutputFolder, RecordKind, Sink};
+
+use crate::args::{RunArgs, ShowArgs};
+use crate::exit::{Exit, Fault};
+use crate::progress::Bar;
+use crate::{config, log, output};
+
+/// Runs `dragline run`.
+pub(crate) fn run(args: &RunArgs) -> Result<Exit, Fault> {
+    let (plan, _) = config::of_run(args)?;
+    crawl(&plan, &args.show)
+}
+
+/// Crawls by a checked plan and says how it went.
+pub(crate) fn crawl(plan: &Plan, show: &ShowArgs) -> Result<Exit, Fault> {
+    let bar = Bar::new(show.progress);
+    let log_events = log::start(&plan.log, show, &bar)?;
+    let console = plan.admin.listen.map(Console::bind).transpose().map_err(Fault::nothing_started)?;
+    let earlier = if plan.output.fresh { Earlier::Replace } else { Earlier::Refuse };
+    let folder = OutputFolder::open(&plan.output.dir, earlier).map_err(of_output)?;
+    let mut builder = CrawlBuilder::from_plan(plan).log_events(log_events).handle_signals();
+    for sink in folder.sinks(plan.output.skipped_rows_max).map_err(of_output)? {
+        builder = builder.sink(sink);
+    }
+    for sink in &plan.sinks {
+        let credits = usize::try_from(sink.credits).unwrap_or(usize::MAX);
+        builder = builder.sink_with_credits(open(sink, &folder, plan.output.fresh)?, credits);
+    }
+    greet(plan, console.as_ref());
+    let crawl = builder.build().map_err(|errors| Fault::new(Exit::Config, errors))?;
+    let end = dragline::actix::System::new().block_on(async {
+        let running = crawl.start().map_err(Fault::nothing_started)?;
+        let handle = running.handle();
+        let serving = console.map(|console| console.serve(handle.clone())).transpose();
+        let serving: Option<Serving> = serving.map_err(Fault::nothing_started)?;
+        let mut tasks = Tasks::default();
+        bar.begin();
+        tasks.spawn(bar.clone().follow(handle));
+        let end = running.wait().await;
+        bar.end();
+        drop(tasks);
+        let folder = folder.write_report(&end.report).map(|_| folder);
+        tell_end(plan, &end);
+        if end.stopped_by.is_none() && end.report.ended == Ended::Finished {
+            linger(plan).await;
+        }
+        if let Some(serving) = serving {
+            serving.stop().await;
+        }
+        folder.map(|_| end).map_err(of_output)
+    })?;
+    Ok(judge(&end))
+}
+
+/// Keeps the admin server up for a last scrape, unless a signal says enough.
+async fn linger(plan: &Plan) {
+    if plan.admin.listen.is_some() && !plan.admin.linger.is_zero() {
+        let enough = actix_rt::signal::ctrl_c();
+        let waited = actix_rt::time::timeout(plan.admin.linger, enough).await;
+        tracing::debug!(target: "dragline::admin", cut_short = waited.is_ok(), "lingered for a last scrape");
+    }
+}
+
+fn open(plan: &SinkPlan, folder: &OutputFolder, fresh: bool) -> Result<Box<dyn Sink>, Fault> {
+    let kind = match plan.records {
+        SinkRecords::Items => RecordKind::Item,
+        SinkRecords::Pages => RecordKind::Page,
+        SinkRecords::Skipped => RecordKind::Skipped,
+    };
+    match &plan.kind {
+        SinkKind::Jsonl { path } => {
+            let path = folder.dir().join(path);
+            if fresh && path.exists() {
+                let removed = std::fs::remove_file(&path);
+                removed
+                    .with_context(|| format!("could not replace {}", path.display()))
+                    .map_err(Fault::nothing_started)?;
+            }
+            let sink = JsonlSink::create(path, kind);
+            Ok(Box::new(sink.map_err(|error| of_output(error.into()))?.named(&plan.name)))
+        }
+    }
+}
+
+fn of_output(error: OutputError) -> Fault {
+    let exit = match &error {
+        OutputError::File(_) => Exit::Storage,
+        _ => Exit::NothingStarted,
+    };
+    Fault::new(exit, error)
+}
+
+/// Says who we are and where to look, before the first request.
+fn greet(plan: &Plan, console: Option<&Console>) {
+    let wall: Wall = Clock::start().wall();
+    let (version, agent) = (env!("CARGO_PKG_VERSION"), plan.rules.agent.user_agent());
+    output::tell(&format!("dragline {version}  run {wall}  agent {agent}"));
+    let metrics = console.map_or("off".into(), |console| format!("http://{}/metrics", console.address()));
+    output::tell(&format!("results {}  metrics {metrics}", plan.output.dir.display()));
+    if !plan.rules.robots.obey {
+        tracing::warn!(target: "dragline::robots", "robots.txt is not obeyed");
+    }
+}
+
+fn tell_end(plan: &Plan, end: &CrawlEnd) {
+    let report = &end.report;
+    output::tell(&report.to_string());
+    output::tell(&identity(report));
+    if report.done == 0 {
+        for fault in &end.seed_faults {
+            output::tell(fault);
+        }
+    }
+    let dir = plan.output.dir.display();
+    output::tell(&format!(
+        "{}: pages.jsonl, items.jsonl, skipped.jsonl and report.json in {dir}",
+        report.ended
+    ));
+}
+
+/// Writes the accounting identity out.
+fn identity(report: &dragline::core::report::Report) -> String {
+    use dragline::core::report::grouped;
+    let sign = if report.adds_up() { "=" } else { "!=" };
+    format!(
+        "discovered {} {sign} done {} + redirected {} + failed {} + skipped {} + pending {}",
+        grouped(report.discovered),
+        grouped(report.done),
+        grouped(report.redirected),
+        grouped(report.failed_total()),
+        grouped(report.skipped_total()),
+        grouped(report.pending),
+    )
+}
+
+fn judge(end: &CrawlEnd) -> Exit {
+    match (&end.problem, end.stopped_by, end.report.ended) {
+        (Some(problem), _, _) => {
+            output::tell(&format!("error: {problem}"));
+            match problem {
+                Problem::Internal(_) => Exit::Internal,
+                Problem::Storage(_) => Exit::Storage,
+            }
+        }
+        (None, Some(Signal::Interrupt), _) => Exit::Interrupted,
+        (None, Some(Signal::Terminate), _) => Exit::Terminated,
+        (None, None, Ended::Finished) if end.report.done == 0 => {
+            output::tell("error: no seed led to a page");
+            Exit::NothingStarted
+        }
+        (None, None, _) => Exit::Done,
+    }
+}

@@ -1,0 +1,292 @@
+//! Gathers what a crawl is made of and checks it before anything starts.
+
+use std::fmt;
+use std::sync::Arc;
+
+use dragline_config::{ActorsPlan, HandlerPlan, Plan};
+use dragline_core::fetch::FetchLimits;
+use dragline_core::restart::RestartRules;
+use dragline_core::rules::{CrawlRules, GuardRules};
+use dragline_core::{CanonicalUrl, UrlError};
+use dragline_fetch::TransportFactory;
+use dragline_sink::Sink;
+use dragline_telemetry::LogEvents;
+
+use crate::crawl::Crawl;
+use crate::handler::Route;
+use crate::placement::Placement;
+
+/// Settles that may be on their way to a sink unless it says otherwise.
+const SINK_CREDITS: usize = 256;
+
+/// Makes a [`Crawl`]: seeds, rules, handlers, sinks.
+///
+/// Without a handler of the user's the built-in link extractor follows links; with one, the user's handlers alone
+/// decide which links are followed.
+#[must_use]
+pub struct CrawlBuilder {
+    pub(crate) rules: CrawlRules,
+    pub(crate) guard: GuardRules,
+    pub(crate) limits: FetchLimits,
+    pub(crate) accept: Option<String>,
+    pub(crate) concurrency: usize,
+    pub(crate) fetchers: Option<usize>,
+    pub(crate) pages_max: Option<usize>,
+    pub(crate) bodies_bytes_max: u64,
+    pub(crate) seeds: Vec<CanonicalUrl>,
+    pub(crate) faults: Vec<BuildError>,
+    pub(crate) handlers: Vec<HandlerPlan>,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) sinks: Vec<(Box<dyn Sink>, usize)>,
+    pub(crate) placement: Option<Placement>,
+    pub(crate) transport: Option<Arc<dyn TransportFactory>>,
+    pub(crate) restarts: RestartRules,
+    pub(crate) seed: Option<u64>,
+    pub(crate) log_events: Option<LogEvents>,
+    pub(crate) handle_signals: bool,
+}
+
+impl Default for CrawlBuilder {
+    fn default() -> Self {
+        Self::from_plan(&Plan { handlers: Vec::new(), ..Plan::default() })
+    }
+}
+
+impl CrawlBuilder {
+    /// Starts from a checked configuration; its sinks are the caller's to open.
+    pub fn from_plan(plan: &Plan) -> Self {
+        let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        Self {
+            rules: plan.rules.clone(),
+            guard: plan.guard.clone(),
+            limits: plan.fetch.limits.clone(),
+            accept: Some(plan.fetch.accept.clone()),
+            concurrency: count(plan.fetch.concurrency),
+            fetchers: plan.fetch.fetchers.map(count),
+            pages_max: Some(count(plan.fetch.pages_max)),
+            bodies_bytes_max: plan.fetch.bodies_bytes_max,
+            seeds: plan.seeds.iter().map(|seed| seed.url.clone()).collect(),
+            faults: Vec::new(),
+            handlers: plan.handlers.clone(),
+            routes: Vec::new(),
+            sinks: Vec::new(),
+            placement: None,
+            transport: None,
+            restarts: restarts(&plan.actors),
+            seed: None,
+            log_events: None,
+            handle_signals: false,
+        }
+    }
+
+    /// Adds a URL to start from; one that cannot be fetched is reported by [`CrawlBuilder::build`].
+    pub fn seed(mut self, url: &str) -> Self {
+        match CanonicalUrl::parse(url) {
+            Ok(url) => self.seeds.push(url),
+            Err(error) => self.faults.push(BuildError::Seed { text: url.into(), error }),
+        }
+        self
+    }
+
+    /// Opens a network that is refused by default, such as `127.0.0.0/8`; a malformed one is reported by `build`.
+    pub fn allow_network(mut self, network: &str) -> Self {
+        match network.parse() {
+            Ok(network) => self.guard.allow_networks.push(network),
+            Err(_) => self.faults.push(BuildError::Network { text: network.into() }),
+        }
+        self
+    }
+
+    /// Changes the rules of the crawl: agent, scope, traps, politeness, robots, retry.
+    pub fn rules(mut self, change: impl FnOnce(&mut CrawlRules)) -> Self {
+        change(&mut self.rules);
+        self
+    }
+
+    /// Changes the limits of each fetch.
+    pub fn limits(mut self, change: impl FnOnce(&mut FetchLimits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// Sets how many fetches may be under way, all hosts together.
+    pub const fn concurrency(mut self, fetches: usize) -> Self {
+        self.concurrency = fetches;
+        self.pages_max = None;
+        self
+    }
+
+    /// Sets the number of fetchers, each on a thread of its own.
+    pub const fn fetchers(mut self, fetchers: usize) -> Self {
+        self.fetchers = Some(fetchers);
+        self
+    }
+
+    /// Sets how many pages may be between their lease and their settle.
+    pub const fn pages_max(mut self, pages: usize) -> Self {
+        self.pages_max = Some(pages);
+        self
+    }
+
+    /// Sets how many bytes of bodies may be in memory, all fetches together.
+    pub const fn bodies_bytes_max(mut self, bytes: u64) -> Self {
+        self.bodies_bytes_max = bytes;
+        self
+    }
+
+    /// Adds a handler with the pages it takes.
+    pub fn route(mut self, route: Route) -> Self {
+        self.routes.push(route);
+        self
+    }
+
+    /// Adds the built-in handler that follows links, beside the user's own.
+    pub fn follow_links(mut self) -> Self {
+        self.handlers.push(HandlerPlan::default());
+        self
+    }
+
+    /// Adds a place that records are written to.
+    pub fn sink(self, sink: Box<dyn Sink>) -> Self {
+        self.sink_with_credits(sink, SINK_CREDITS)
+    }
+
+    /// Adds a place that records are written to, with the number of settles that may be on their way to it.
+    pub fn sink_with_credits(mut self, sink: Box<dyn Sink>, credits: usize) -> Self {
+        self.sinks.push((sink, credits.max(1)));
+        self
+    }
+
+    /// Replaces the network, for tests and simulations.
+    pub fn transport(mut self, transport: Arc<dyn TransportFactory>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Sets which actor runs on which thread; by default it follows the number of cores.
+    pub const fn placement(mut self, placement: Placement) -> Self {
+        self.placement = Some(placement);
+        self
+    }
+
+    /// Sets how many unexplained restarts of an actor are borne.
+    pub const fn restarts(mut self, rules: RestartRules) -> Self {
+        self.restarts = rules;
+        self
+    }
+
+    /// Sets the run's seed, so that it draws the same chances again; by default it is drawn from the system.
+    pub const fn run_seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Counts log events into the crawl's metrics.
+    pub fn log_events(mut self, log_events: LogEvents) -> Self {
+        self.log_events = Some(log_events);
+        self
+    }
+
+    /// Ends the crawl on SIGINT and SIGTERM: the first finishes what is in flight, the second stops at once.
+    pub const fn handle_signals(mut self) -> Self {
+        self.handle_signals = true;
+        self
+    }
+
+    /// Checks everything that can be checked before the start.
+    ///
+    /// # Errors
+    /// Every fault of the parts given so far, at once.
+    pub fn build(mut self) -> Result<Crawl, BuildErrors> {
+        let mut faults = std::mem::take(&mut self.faults);
+        if self.seeds.is_empty() && faults.is_empty() {
+            faults.push(BuildError::NoSeeds);
+        }
+        if self.concurrency == 0 {
+            faults.push(BuildError::Zero("concurrency"));
+        }
+        if self.pages_max == Some(0) {
+            faults.push(BuildError::Zero("pages_max"));
+        }
+        if self.handlers.is_empty() && self.routes.is_empty() {
+            self.handlers.push(HandlerPlan::default());
+        }
+        let mut names: Vec<&str> = self.handlers.iter().map(|plan| plan.name.as_str()).collect();
+        names.extend(self.routes.iter().map(Route::name));
+        for (index, name) in names.iter().enumerate() {
+            if names.iter().take(index).any(|earlier| earlier == name) {
+                faults.push(BuildError::HandlerTwice((*name).into()));
+            }
+        }
+        if faults.is_empty() { Ok(Crawl::new(self)) } else { Err(BuildErrors(faults)) }
+    }
+}
+
+fn restarts(plan: &ActorsPlan) -> RestartRules {
+    RestartRules {
+        most: plan.restarts_max,
+        within: plan.restarts_within,
+        backoff_min: plan.backoff_min,
+        backoff_max: plan.backoff_max,
+    }
+}
+
+impl fmt::Debug for CrawlBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CrawlBuilder")
+            .field("seeds", &self.seeds)
+            .field("routes", &self.routes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Everything that is wrong with the parts of a crawl.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildErrors(pub Vec<BuildError>);
+
+impl fmt::Display for BuildErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            write!(f, "{}{error}", if index == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for BuildErrors {}
+
+/// One thing that is wrong with the parts of a crawl.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Nothing to start from. Add one with [`CrawlBuilder::seed`].
+    NoSeeds,
+    /// A seed that cannot be fetched. Mend its spelling.
+    Seed {
+        /// The seed as given.
+        text: Box<str>,
+        /// What is wrong with it.
+        error: UrlError,
+    },
+    /// Not a network. Write it as `127.0.0.0/8`.
+    Network {
+        /// The network as given.
+        text: Box<str>,
+    },
+    /// A number that must be at least 1.
+    Zero(&'static str),
+    /// Two handlers of one name, which metrics could not tell apart. Rename one.
+    HandlerTwice(Box<str>),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSeeds => f.write_str("no seeds: there is nothing to start from"),
+            Self::Seed { text, error } => write!(f, "seed \"{text}\": {error}"),
+            Self::Network { text } => write!(f, "\"{text}\" is not a network (write it as 127.0.0.0/8)"),
+            Self::Zero(what) => write!(f, "{what} must be at least 1"),
+            Self::HandlerTwice(name) => write!(f, "two handlers are named \"{name}\""),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Takes signals and wishes from outside, and reports the crawl's end.
+
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, WrapFuture};
+use dragline_core::frontier::Drain as DrainMode;
+use dragline_core::report::{Ended, Report};
+use dragline_telemetry::Telemetry;
+use dragline_telemetry::events::StateChanged;
+use dragline_telemetry::labels::RunState;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::desk::{End, Problem};
+use crate::messages::{Appoint, CrawlEnded, Drain, GetStatus, Halt, Interrupt, Pause, Status, TakeSample};
+use crate::metrics::Metrics;
+use crate::post::{Mailbox, Post};
+use crate::supervisor::Supervisor;
+
+/// How often the supervisor's life is checked.
+const WATCH_TICK: Duration = Duration::from_millis(250);
+
+/// How long a last look at the counts may take when the crawl is stopped at once.
+const LAST_LOOK: Duration = Duration::from_millis(500);
+
+/// A signal that asks the crawl to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT: somebody pressed ^C.
+    Interrupt,
+    /// SIGTERM: the system asks.
+    Terminate,
+}
+
+/// How a crawl ended, with its report.
+#[derive(Clone, Debug)]
+pub struct CrawlEnd {
+    /// Every URL accounted for.
+    pub report: Report,
+    /// What became of the first seeds that led to no page, in words.
+    pub seed_faults: Vec<String>,
+    /// Why the crawl could not go on.
+    pub problem: Option<Problem>,
+    /// The signal that stopped it at once, when one did.
+    pub stopped_by: Option<Signal>,
+}
+
+/// The control actor: small, and apart from the work, so that it always answers.
+pub(crate) struct Control {
+    pub(crate) clock: Clock,
+    pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) metrics: Addr<Metrics>,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) supervisor: Option<Post<Supervisor>>,
+    pub(crate) ended: Option<oneshot::Sender<CrawlEnd>>,
+    pub(crate) interrupts: u32,
+}
+
+impl Control {
+    fn state(&self, state: RunState) {
+        StateChanged { state }.record(&self.telemetry);
+    }
+
+    /// Reports the end, once, and stops every actor below.
+    fn finish(&mut self, end: End, status: Option<Status>, stopped_by: Option<Signal>) {
+        let Some(ended) = self.ended.take() else { return };
+        self.state(RunState::Stopped);
+        let status = status.unwrap_or_default();
+        let mut totals = status.totals.clone();
+        totals.finished_at = self.clock.wall();
+        totals.started_at = self.clock.wall_start();
+        totals.duration = totals.finished_at.since(totals.started_at);
+        let report = Report::new(&status.stats, totals, status.joined.clone(), end.ended);
+        if let Some(supervisor) = self.supervisor.take() {
+            supervisor.send(Halt);
+        }
+        let ended = ended.send(CrawlEnd {
+            report,
+            seed_faults: status.seed_faults,
+            problem: end.problem,
+            stopped_by,
+        });
+        if ended.is_err() {
+            tracing::debug!(target: "dragline::actor", "nobody waits for the crawl's end");
+        }
+    }
+
+    fn drain(&self, mode: DrainMode) {
+        if let Some(supervisor) = &self.supervisor {
+            self.state(RunState::Draining);
+            supervisor.send(Drain(mode));
+        }
+    }
+}
+
+impl Actor for Control {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.run_interval(WATCH_TICK, |control, _| {
+            if control.supervisor.as_ref().is_some_and(|supervisor| !supervisor.connected()) {
+                let what = "the supervisor died: this is a bug, its panic is in the log";
+                control.finish(End::failed(Problem::Internal(what.into())), None, None);
+            }
+        });
+    }
+}
+
+/// Learns who supervises.
+impl Handler<Appoint> for Control {
+    type Result = ();
+
+    fn handle(&mut self, Appoint(supervisor): Appoint, _: &mut Context<Self>) {
+        self.mailbox.started();
+        self.supervisor = Some(supervisor);
+        self.state(RunState::Running);
+    }
+}
+
+/// Drains at the first signal, stops at the second.
+impl Handler<Interrupt> for Control {
+    type Result = ();
+
+    fn handle(&mut self, Interrupt(signal): Interrupt, ctx: &mut Context<Self>) {
+        self.mailbox.started();
+        self.interrupts += 1;
+        let Some(supervisor) = self.supervisor.clone() else { return };
+        if self.interrupts == 1 {
+            self.drain(DrainMode::Keep);
+            return;
+        }
+        let look = async move { tokio::time::timeout(LAST_LOOK, supervisor.addr().send(GetStatus)).await };
+        let look = look.into_actor(self);
+        ctx.spawn(actix::fut::ActorFutureExt::map(look, move |status, control: &mut Self, _| {
+            let status = status.ok().and_then(Result::ok);
+            control.finish(End::because(Ended::Stopped), status, Some(signal));
+        }));
+    }
+}
+
+/// Drains on request.
+impl Handler<Drain> for Control {
+    type Result = ();
+
+    fn handle(&mut self, Drain(mode): Drain, _: &mut Context<Self>) {
+        self.drain(mode);
+    }
+}
+
+/// Pauses or resumes on request.
+impl Handler<Pause> for Control {
+    type Result = ();
+
+    fn handle(&mut self, pause: Pause, _: &mut Context<Self>) {
+        if let Some(supervisor) = &self.supervisor {
+            self.state(if pause.0 { RunState::Paused } else { RunState::Running });
+            supervisor.send(pause);
+        }
+    }
+}
+
+/// Shows the last numbers and reports the end.
+impl Handler<CrawlEnded> for Control {
+    type Result = ();
+
+    fn handle(&mut self, CrawlEnded { end, status }: CrawlEnded, ctx: &mut Context<Self>) {
+        self.mailbox.started();
+        let shown = self.metrics.send(TakeSample(status.clone())).into_actor(self);
+        ctx.spawn(actix::fut::ActorFutureExt::map(shown, move |_, control: &mut Self, _| {
+            control.finish(end, Some(status), None);
+        }));
+    }
+}

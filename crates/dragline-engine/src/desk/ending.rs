@@ -1,0 +1,108 @@
+//! Commits what is settled, and ends the crawl when nothing is left to do.
+
+use dragline_core::Time;
+use dragline_core::frontier::{CommitId, Drain, Epoch, Mark};
+use dragline_core::report::Ended;
+
+use super::{COMMIT_AFTER, Commit, Completion, Course, Desk, End, Problem};
+
+impl Desk {
+    /// Begins a commit when one is due: a second after the first record that waits for it, or at the end.
+    pub(super) fn commit(&mut self, now: Time) {
+        let closing = matches!(self.course, Course::Closing(_));
+        let due = self.uncommitted_since.is_some_and(|since| closing || now - since >= COMMIT_AFTER);
+        if self.commit.is_some() || !due {
+            return;
+        }
+        self.uncommitted_since = None;
+        let epoch = self.frontier.begin_commit();
+        let missing: Vec<_> = (0..self.sinks.len()).collect();
+        if missing.is_empty() {
+            self.write_commit(now, epoch, Vec::new());
+            return;
+        }
+        self.orders.flush = Some(epoch);
+        self.commit = Some(Commit { epoch, missing, marks: Vec::new() });
+    }
+
+    /// Takes a sink's mark; the epoch is committed when every sink has answered.
+    pub(crate) fn flushed(&mut self, now: Time, sink: usize, epoch: Epoch, mark: Mark) {
+        let Some(commit) = self.commit.as_mut().filter(|commit| commit.epoch == epoch) else { return };
+        commit.missing.retain(|&missing| missing != sink);
+        commit.marks.push(mark);
+        if commit.missing.is_empty() {
+            let marks = std::mem::take(&mut commit.marks);
+            self.write_commit(now, epoch, marks);
+        }
+    }
+
+    fn write_commit(&mut self, now: Time, epoch: Epoch, marks: Vec<Mark>) {
+        let ticket = self.frontier.commit(epoch, marks);
+        self.submit(now, ticket, |id| Completion::Committed { id });
+    }
+
+    pub(super) fn committed(&mut self, id: CommitId) {
+        tracing::trace!(target: "dragline::frontier", epoch = id.0.0, "epoch committed");
+        self.commit = None;
+    }
+
+    /// Takes the operator's wish to end: nothing more is leased, what is in flight is finished.
+    pub(crate) fn drain(&mut self, now: Time, drain: Drain) {
+        if matches!(self.course, Course::Running) {
+            self.course = Course::Draining;
+            let ticket = self.frontier.drain(now, drain);
+            self.submit(now, ticket, Completion::Drained);
+        }
+    }
+
+    /// Ends the crawl at once: what is in flight is lost to it.
+    pub(crate) fn fail(&mut self, problem: Problem) {
+        if !matches!(self.course, Course::Ended) {
+            self.course = Course::Ended;
+            self.orders.ended = Some(End::failed(problem));
+        }
+    }
+
+    /// Ends the crawl because an actor cannot be kept alive.
+    pub(super) fn give_up(&mut self, what: String) {
+        self.fail(Problem::Internal(what));
+    }
+
+    /// Moves towards the end when nothing is in flight.
+    pub(super) fn end(&mut self) {
+        let idle = self.ledger.is_empty() && self.ready.is_empty() && !self.leasing;
+        if !idle {
+            return;
+        }
+        match &self.course {
+            Course::Running => {
+                let stats = self.frontier.stats();
+                if stats.pending == 0 && stats.errands == 0 {
+                    self.course = Course::Closing(End::because(Ended::Finished));
+                } else if !self.paused && self.frontier.next_wakeup().is_none() {
+                    let what = format!("{} URLs wait for nothing that can happen", stats.pending);
+                    self.give_up(what);
+                }
+            }
+            Course::Draining => self.course = Course::Closing(End::because(Ended::Drained)),
+            Course::Closing(end) => {
+                let written = self.sinks.iter().all(|sink| sink.in_use() == 0);
+                if self.commit.is_none() && self.uncommitted_since.is_none() && written {
+                    self.orders.ended = Some(end.clone());
+                    self.course = Course::Ended;
+                }
+            }
+            Course::Ended => {}
+        }
+    }
+
+    /// Returns when something falls due that no message announces.
+    pub(super) fn wake_at(&self, now: Time) -> Option<Time> {
+        let leasable = matches!(self.course, Course::Running) && !self.paused;
+        let frontier = self.frontier.next_wakeup().filter(|&at| leasable && at > now);
+        let commit =
+            self.uncommitted_since.filter(|_| self.commit.is_none()).map(|since| since + COMMIT_AFTER);
+        let overdue = self.routes.iter().filter_map(|desk| desk.roster.next_deadline()).min();
+        [frontier, commit, overdue].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,107 @@
+//! Grants leases to fetchers that have lanes free, as far as every credit allows.
+
+use dragline_core::frontier::{LeaseReport, OfferBatch, Skipped, Want};
+use dragline_core::{Decision, Time};
+use dragline_sink::{Record, RecordKind};
+use dragline_telemetry::events::{RobotsDecided, UrlSkipped, UrlsOffered};
+
+use super::{Completion, Course, Desk, LEASES_MAX, SEED_FAULTS_MAX};
+
+impl Desk {
+    /// Offers URLs that no page named.
+    pub(crate) fn offer(&mut self, now: Time, batch: OfferBatch) {
+        let source = batch.from.source;
+        let ticket = self.frontier.offer(now, batch);
+        self.submit(now, ticket, move |report| Completion::Offered { source, report });
+    }
+
+    pub(super) fn lease(&mut self, now: Time) {
+        let mut fruitless = 0;
+        while fruitless < self.fetchers.len() && self.may_lease() {
+            let fetcher = self.next_fetcher;
+            self.next_fetcher = (fetcher + 1) % self.fetchers.len();
+            let room = self.pages_max.saturating_sub(self.ledger.len());
+            let alive = self.fetchers.get(fetcher).filter(|desk| desk.alive);
+            let free = alive.map_or(0, |desk| desk.lanes.saturating_sub(desk.assigned));
+            let most = free.min(room).min(LEASES_MAX);
+            let before = self.ledger.len();
+            if most > 0 {
+                self.leasing = true;
+                let ticket = self.frontier.lease(now, Want { most, fetcher });
+                self.submit(now, ticket, move |report| Completion::Leased { fetcher, report });
+            }
+            fruitless = if self.ledger.len() > before { 0 } else { fruitless + 1 };
+        }
+    }
+
+    fn may_lease(&self) -> bool {
+        let bytes_left = || {
+            let bytes = (self.bytes)();
+            self.ledger.is_empty() || bytes.in_use < bytes.max
+        };
+        matches!(self.course, Course::Running)
+            && !self.paused
+            && !self.leasing
+            && self.ledger.len() < self.pages_max
+            && self.sinks.iter().all(super::SinkEdge::has_credit)
+            && bytes_left()
+    }
+
+    pub(super) fn leased(&mut self, now: Time, fetcher: usize, report: LeaseReport) {
+        self.leasing = false;
+        let LeaseReport { leases, skipped, robots } = report;
+        RobotsDecided { tally: robots }.record(&self.telemetry);
+        self.tell_skipped(now, skipped);
+        if leases.is_empty() {
+            return;
+        }
+        for lease in &leases {
+            self.ledger.open(lease.clone(), fetcher, now);
+        }
+        if let Some(desk) = self.fetchers.get_mut(fetcher) {
+            desk.assigned += leases.len();
+        }
+        self.orders.assign.push((fetcher, leases));
+    }
+
+    pub(super) fn tell_offered(
+        &mut self,
+        now: Time,
+        source: dragline_core::frontier::OfferSource,
+        report: dragline_core::frontier::OfferReport,
+    ) {
+        UrlsOffered { source, report: &report }.record(&self.telemetry);
+        // The event has counted the skips.
+        self.write_skipped(now, report.skipped);
+    }
+
+    /// Counts URLs that were skipped while they waited, and writes a record for each.
+    pub(super) fn tell_skipped(&mut self, now: Time, skipped: Vec<Skipped>) {
+        for skip in &skipped {
+            UrlSkipped { skipped: skip }.record(&self.telemetry);
+        }
+        self.write_skipped(now, skipped);
+    }
+
+    /// Writes a record for each skip; they hold no credit, but nothing is leased while a sink has none left.
+    fn write_skipped(&mut self, now: Time, skipped: Vec<Skipped>) {
+        if skipped.is_empty() {
+            return;
+        }
+        self.uncommitted_since.get_or_insert(now);
+        for skip in skipped {
+            if skip.referrer.is_none() && self.seed_faults.len() < SEED_FAULTS_MAX {
+                let Decision { verdict, rule, source } = &skip.decision;
+                self.seed_faults.push(format!("{} skipped({verdict}) by {rule}, {source}", skip.url));
+            }
+            self.tell(RecordKind::Skipped, || skip.clone().into());
+        }
+    }
+
+    /// Gives a record to every sink that takes its kind.
+    pub(super) fn tell(&mut self, kind: RecordKind, record: impl Fn() -> Record) {
+        for sink in self.sinks.iter_mut().filter(|sink| sink.takes(kind)) {
+            sink.push(record());
+        }
+    }
+}

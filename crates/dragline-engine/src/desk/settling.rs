@@ -1,0 +1,175 @@
+//! Settles leases in one order, and tells the sinks about each in that order.
+
+use std::sync::Arc;
+
+use dragline_core::frontier::{
+    OfferBatch, Purpose, RobotsAnswer, Settle, SettleReport, SettleResult, Settled, Settlement, Token,
+};
+use dragline_core::ledger::{Entry, FetchSummary};
+use dragline_core::url::Fingerprint;
+use dragline_core::{CanonicalUrl, Disposition, Time};
+use dragline_sink::{ItemRecord, PageRecord, RecordError, RecordKind};
+use dragline_telemetry::events::{RetryScheduled, RobotsFetched, StaleAnswer, UrlSettled};
+use dragline_telemetry::labels::{RetryReason, RobotsResult};
+
+use super::{Completion, Desk, ReadySettle, SEED_FAULTS_MAX, Told};
+
+/// What is remembered of a settlement until the frontier has answered.
+#[derive(Debug)]
+pub(super) struct Awaited {
+    token: Token,
+    told: Told,
+    /// URLs offered with it, for the hints.
+    offered: Vec<(Fingerprint, u32)>,
+    robots: Option<RobotsAnswer>,
+}
+
+impl Desk {
+    /// Settles what is ready, as far as the sinks have credits.
+    pub(super) fn settle(&mut self, now: Time) {
+        let mut batch = Vec::new();
+        while !self.ready.is_empty() && self.sinks.iter().all(super::SinkEdge::has_credit) {
+            let Some(ReadySettle { token, settlement, offers, told }) = self.ready.pop_front() else { break };
+            for sink in &mut self.sinks {
+                sink.open_group();
+            }
+            let robots = match &settlement {
+                Settlement::Robots(answer) => Some(answer.clone()),
+                _ => None,
+            };
+            self.awaited.push_back(Awaited { token, told, offered: self.noted(&offers), robots });
+            batch.push(Settle { token, settlement, offers });
+        }
+        if batch.is_empty() {
+            return;
+        }
+        self.uncommitted_since.get_or_insert(now);
+        let ticket = self.frontier.settle(now, batch);
+        self.submit(now, ticket, Completion::Settled);
+    }
+
+    /// Returns what the hints may know once these offers are applied; links too deep to become URLs stay unknown.
+    fn noted(&self, offers: &[OfferBatch]) -> Vec<(Fingerprint, u32)> {
+        let fits = |offer: &&OfferBatch| offer.from.depth <= self.rules.scope.depth_max;
+        let of_offer = |offer: &'_ OfferBatch| {
+            offer.fingerprints.iter().map(|&print| (print, offer.from.depth)).collect::<Vec<_>>()
+        };
+        offers.iter().filter(fits).flat_map(of_offer).collect()
+    }
+
+    pub(super) fn settled(&mut self, now: Time, report: SettleReport) {
+        let SettleReport { settled, offers, joined } = report;
+        for Settled { token, result } in settled {
+            let awaited = self.awaited.pop_front();
+            debug_assert!(
+                awaited.as_ref().is_some_and(|awaited| awaited.token == token),
+                "answers come in order"
+            );
+            let Some(awaited) = awaited else { continue };
+            self.tell_settled(now, awaited, result);
+        }
+        self.tell_offered(now, dragline_core::frontier::OfferSource::Link, offers);
+        for (host, seed) in joined {
+            tracing::info!(target: "dragline::frontier", %host, %seed, "host joined the scope: a seed redirects to it");
+            self.joined.push(host);
+        }
+    }
+
+    fn tell_settled(&mut self, now: Time, awaited: Awaited, result: SettleResult) {
+        let Awaited { token, told, offered, robots } = awaited;
+        if let SettleResult::Stale = result {
+            StaleAnswer.record(&self.telemetry);
+            return;
+        }
+        let Some(entry) = self.ledger.close(token) else {
+            debug_assert!(false, "a current token stands in the ledger");
+            return;
+        };
+        for (fingerprint, depth) in offered {
+            self.hints.note(fingerprint, depth);
+        }
+        match result {
+            SettleResult::Final { disposition, target, .. } => {
+                UrlSettled { url: entry.lease.url.as_str(), disposition }.record(&self.telemetry);
+                self.note_fault(&entry, disposition, told.message.as_deref());
+                self.tell_page(entry, disposition, target, told);
+            }
+            SettleResult::Waiting { not_before, retry } => {
+                if let (true, Some(summary)) = (retry, &entry.summary) {
+                    let (reason, delay) = (RetryReason::of(summary.outcome), not_before - now);
+                    RetryScheduled { url: entry.lease.url.as_str(), reason, delay }.record(&self.telemetry);
+                }
+            }
+            SettleResult::Errand => {
+                if let (Purpose::Robots, Some(result)) =
+                    (entry.lease.purpose, robots.as_ref().and_then(RobotsResult::of))
+                {
+                    RobotsFetched { host: entry.lease.url.authority(), result }.record(&self.telemetry);
+                }
+            }
+            SettleResult::Stale => {}
+        }
+    }
+
+    /// Remembers why a seed led to no page, for a crawl that found none.
+    fn note_fault(&mut self, entry: &Entry, disposition: Disposition, message: Option<&str>) {
+        let failed = matches!(disposition, Disposition::Failed(_));
+        if failed && entry.lease.depth == 0 && self.seed_faults.len() < SEED_FAULTS_MAX {
+            let summary = entry.summary.as_ref();
+            let cause = message.map(str::to_owned).or_else(|| {
+                let error = summary.and_then(|summary| summary.error.as_ref()).map(ToString::to_string);
+                error.or_else(|| {
+                    summary.and_then(|summary| summary.status).map(|status| format!("status {status}"))
+                })
+            });
+            let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+            self.seed_faults.push(format!("{} {disposition}{cause}", entry.lease.url));
+        }
+    }
+
+    fn tell_page(
+        &mut self,
+        entry: Entry,
+        disposition: Disposition,
+        target: Option<CanonicalUrl>,
+        told: Told,
+    ) {
+        let Told { items, title, message } = told;
+        let lease = entry.lease;
+        if let Some(summary) = entry.summary
+            && self.sinks.iter().any(|sink| sink.takes(RecordKind::Page))
+        {
+            let FetchSummary { outcome, status, content_type, body_wire_bytes, body_bytes, .. } = summary;
+            let error = message.map(RecordError::handler).or_else(|| summary.error.map(Into::into));
+            let record = PageRecord {
+                url: lease.url.clone(),
+                disposition,
+                outcome,
+                status,
+                content_type,
+                wire_bytes: body_wire_bytes,
+                bytes: body_bytes,
+                depth: lease.depth,
+                attempt: lease.attempt,
+                referrer: lease.referrer,
+                redirect_target: target,
+                chain: lease.chain,
+                title,
+                phases: summary.phases,
+                truncated: summary.truncated,
+                peer: summary.peer,
+                fetched_at: summary.fetched_at,
+                error,
+            };
+            self.tell(RecordKind::Page, || record.clone().into());
+        }
+        for (route, made) in items {
+            let handler = self.routes.get(route).map(|desk| Arc::clone(&desk.route.name)).unwrap_or_default();
+            for item in made {
+                self.totals.items += 1;
+                let record = ItemRecord { handler: Arc::clone(&handler), url: lease.url.clone(), item };
+                self.tell(RecordKind::Item, || record.clone().into());
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Names what actors say to each other, grouped by receiver.
+
+use std::sync::Arc;
+
+use actix::Message;
+use dragline_core::digest::FetchDone;
+use dragline_core::frontier::{Drain as DrainMode, Epoch, FrontierStats, Lease, Mark, Token};
+use dragline_core::ledger::Answer;
+use dragline_core::report::Totals;
+use dragline_core::roster::WorkerId;
+use dragline_core::{Page, Time};
+use dragline_sink::{Record, SinkError};
+use dragline_telemetry::CreditUse;
+use dragline_telemetry::labels::Edge;
+
+use crate::control::Signal;
+use crate::desk::End;
+use crate::post::Post;
+use crate::supervisor::Supervisor;
+
+macro_rules! message {
+    ($($name:ident -> $result:ty),+ $(,)?) => {
+        $(impl Message for $name { type Result = $result; })+
+    };
+}
+
+// To fetchers.
+
+/// Gives a fetcher leases to execute.
+#[derive(Debug)]
+pub(crate) struct Assign(pub(crate) Vec<Lease>);
+
+// To handler hosts.
+
+/// Gives a worker pages to handle.
+#[derive(Debug)]
+pub(crate) struct HandlePages(pub(crate) Vec<(Token, Arc<Page>)>);
+
+// To sinks.
+
+/// Gives a sink records in settle order; `groups` credits come back with [`RecordsWritten`].
+#[derive(Debug)]
+pub(crate) struct WriteRecords {
+    pub(crate) records: Vec<Record>,
+    pub(crate) groups: usize,
+}
+
+/// Asks a sink to make durable what came before.
+#[derive(Debug)]
+pub(crate) struct Flush(pub(crate) Epoch);
+
+// To the supervisor.
+
+/// A fetcher's lanes have ended these fetches; each gives back a lane credit.
+#[derive(Debug)]
+pub(crate) struct FetchesDone {
+    pub(crate) fetcher: usize,
+    pub(crate) done: Vec<FetchDone>,
+}
+
+/// A worker has started and takes pages.
+#[derive(Debug)]
+pub(crate) struct WorkerStarted {
+    pub(crate) route: usize,
+    pub(crate) worker: WorkerId,
+}
+
+/// A worker has answered these pages; each gives back a handler credit.
+#[derive(Debug)]
+pub(crate) struct PagesHandled {
+    pub(crate) route: usize,
+    pub(crate) worker: WorkerId,
+    pub(crate) answers: Vec<(Token, Answer)>,
+}
+
+/// A worker's actor has died, with whatever it held.
+#[derive(Debug)]
+pub(crate) struct WorkerDied {
+    pub(crate) route: usize,
+    pub(crate) worker: WorkerId,
+}
+
+/// A sink has taken records.
+#[derive(Debug)]
+pub(crate) struct RecordsWritten {
+    pub(crate) sink: usize,
+    pub(crate) groups: usize,
+    /// Records that the sink only counted, since it began.
+    pub(crate) dropped: u64,
+}
+
+/// A sink has made an epoch durable.
+#[derive(Debug)]
+pub(crate) struct Flushed {
+    pub(crate) sink: usize,
+    pub(crate) epoch: Epoch,
+    pub(crate) mark: Mark,
+}
+
+/// A sink cannot go on.
+#[derive(Debug)]
+pub(crate) struct SinkFailed(pub(crate) SinkError);
+
+/// Ends what waits; what is in flight is finished.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drain(pub(crate) DrainMode);
+
+/// Stops or resumes leasing; what is in flight is finished.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pause(pub(crate) bool);
+
+/// Asks how the crawl stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GetStatus;
+
+/// Ends the supervisor, and with it every actor below.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Halt;
+
+/// How the crawl stands.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// Time since the run began.
+    pub now: Time,
+    /// The frontier's counts.
+    pub stats: FrontierStats,
+    /// The engine's counts.
+    pub totals: Totals,
+    /// Hosts that joined the scope because a seed redirected to them.
+    pub joined: Vec<Arc<str>>,
+    /// What became of the first seeds, and redirects of seeds, that led to no page, in words.
+    pub seed_faults: Vec<String>,
+    /// Leases that are not settled.
+    pub in_flight: usize,
+    /// Credits of each edge, in the order of [`Edge::ALL`].
+    pub credits: [CreditUse; Edge::ALL.len()],
+    /// Whether leasing was stopped by the operator.
+    pub paused: bool,
+    /// Whether what waits will not be leased any more.
+    pub draining: bool,
+}
+
+// To the control actor.
+
+/// The crawl has ended; nothing more will be written.
+#[derive(Debug)]
+pub(crate) struct CrawlEnded {
+    pub(crate) end: End,
+    pub(crate) status: Status,
+}
+
+/// A signal arrived.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Interrupt(pub(crate) Signal);
+
+/// Tells the control and the metrics actor who supervises.
+pub(crate) struct Appoint(pub(crate) Post<Supervisor>);
+
+// To the metrics actor.
+
+/// Shows these numbers as the last ones.
+#[derive(Debug)]
+pub(crate) struct TakeSample(pub(crate) Status);
+
+/// Asks for every metric as text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gather;
+
+/// Asks for the last sample.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GetSnapshot;
+
+message!(
+    Assign -> (),
+    HandlePages -> (),
+    WriteRecords -> (),
+    Flush -> (),
+    FetchesDone -> (),
+    WorkerStarted -> (),
+    PagesHandled -> (),
+    WorkerDied -> (),
+    RecordsWritten -> (),
+    Flushed -> (),
+    SinkFailed -> (),
+    Drain -> (),
+    Pause -> (),
+    GetStatus -> Status,
+    Halt -> (),
+    Interrupt -> (),
+    TakeSample -> (),
+    Gather -> Result<String, String>,
+    GetSnapshot -> Option<Status>,
+    CrawlEnded -> (),
+    Appoint -> (),
+);

@@ -1,0 +1,65 @@
+//! Owns every task and thread that the engine starts: dropping the owner ends them.
+
+use std::future::Future;
+
+use actix_rt::task::JoinHandle;
+use actix_rt::{Arbiter, ArbiterHandle};
+
+/// Tasks of one actor on its own arbiter; dropping this aborts them.
+#[derive(Debug, Default)]
+pub struct Tasks(Vec<JoinHandle<()>>);
+
+impl Tasks {
+    /// Starts a task on the calling arbiter.
+    #[expect(clippy::disallowed_methods, reason = "this is the one helper that owns the handle")]
+    pub fn spawn(&mut self, task: impl Future<Output = ()> + 'static) {
+        self.0.retain(|running| !running.is_finished());
+        self.0.push(actix_rt::spawn(task));
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        for task in &self.0 {
+            task.abort();
+        }
+    }
+}
+
+/// A thread with an arbiter, or a place on one that runs already.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    handle: ArbiterHandle,
+    /// Present when the thread is ours to stop.
+    owned: Option<Arbiter>,
+}
+
+impl Seat {
+    /// Starts a thread of its own.
+    pub(crate) fn thread() -> Self {
+        let arbiter = Arbiter::new();
+        Self { handle: arbiter.handle(), owned: Some(arbiter) }
+    }
+
+    /// Takes a place on the calling arbiter.
+    ///
+    /// # Panics
+    /// When no arbiter runs on the calling thread.
+    pub(crate) fn here() -> Self {
+        Self { handle: Arbiter::current(), owned: None }
+    }
+
+    /// Returns where actors are started.
+    pub(crate) const fn handle(&self) -> &ArbiterHandle {
+        &self.handle
+    }
+}
+
+impl Drop for Seat {
+    /// Asks the thread to stop; one that hangs in a handler is left behind.
+    fn drop(&mut self) {
+        if let Some(arbiter) = &self.owned {
+            arbiter.stop();
+        }
+    }
+}
