@@ -1,3 +1,9 @@
 //! Runs the core against cases from outside and against models of itself.
 
+mod frontier_hosts;
+mod frontier_kit;
+mod frontier_life;
+mod frontier_model;
+mod frontier_random;
+mod frontier_robots;
 mod robots;
