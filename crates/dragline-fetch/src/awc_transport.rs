@@ -23,6 +23,7 @@ use crate::exchange;
 use crate::request::Fields;
 use crate::resolve::Resolver;
 use crate::tls::{self, TransportSetupError};
+use crate::transcript::Transcript;
 use crate::transport::{ConnectionCounts, DnsCounts, Fetching, Transport, TransportFactory};
 
 /// How long a connection is kept for a later request.
@@ -163,7 +164,8 @@ impl fmt::Debug for AwcTransport {
 
 impl Transport for AwcTransport {
     fn fetch(&self, request: FetchRequest) -> Fetching {
-        Box::pin(exchange::run(Rc::clone(&self.0), request))
+        let transcript = Rc::new(Transcript::new(request.method, Arc::clone(&request.limits)));
+        Box::pin(exchange::run(Rc::clone(&self.0), request, transcript))
     }
 
     fn tick(&self) {

@@ -1,5 +1,6 @@
 //! Reads one body under its caps: wire bytes, decoded bytes, ratio, and the memory of the process.
 
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -111,9 +112,9 @@ where
                     break end;
                 }
             }
-            Some(Err(error)) => break broken(transcript, &error.to_string()),
+            Some(Err(error)) => break broken(transcript, Some(&error)),
             None if transcript.whole.get() => break reading.end(),
-            None => break broken(transcript, "the connection ended before the body did"),
+            None => break broken(transcript, None),
         }
     };
     let Reading { credit, made, wire, .. } = reading;
@@ -152,11 +153,16 @@ async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
 }
 
 /// Says why a stream broke off; the tap knows better than awc.
-fn broken(transcript: &Transcript, message: &str) -> End {
-    match transcript.fault.get() {
-        Some(fault) => End::Failed(fault.outcome(), fault.message().into()),
-        None if transcript.whole.get() => End::Failed(Outcome::ProtocolError, message.into()),
-        None => End::Failed(Outcome::Incomplete, "the connection ended before the body did".into()),
+fn broken(transcript: &Transcript, error: Option<&PayloadError>) -> End {
+    if let Some(fault) = transcript.fault.get() {
+        return End::Failed(fault.outcome(), fault.message().into());
+    }
+    match error {
+        // What awc says of chunks it does not understand; no socket fails so.
+        Some(PayloadError::Incomplete(Some(error))) if error.kind() == ErrorKind::InvalidInput => {
+            End::Failed(Outcome::ProtocolError, "the chunked coding is broken".into())
+        }
+        _ => End::Failed(Outcome::Incomplete, "the connection ended before the body did".into()),
     }
 }
 

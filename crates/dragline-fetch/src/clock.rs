@@ -1,5 +1,7 @@
 //! Reads the clock: the one place of this crate that does.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 /// Returns the present moment of the runtime's clock, which tests may pause.
@@ -7,4 +9,10 @@ use tokio::time::Instant;
 #[expect(clippy::disallowed_methods, reason = "the one clock of this crate; timers and timings share it")]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// Returns the moment `span` after `from`, or one that nobody lives to see when a span is beyond the clock's range.
+pub(crate) fn after(from: Instant, span: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(30 * 365 * 86_400);
+    from.checked_add(span).unwrap_or(from + NEVER)
 }

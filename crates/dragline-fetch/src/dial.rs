@@ -174,7 +174,7 @@ impl Dialer {
 /// Tries the addresses in turn; each has an even share of the time that is left.
 async fn connect(addresses: &[IpAddr], port: u16) -> Result<(TcpStream, SocketAddr), DialError> {
     let limit = transcript::current(|fetch| fetch.limits.connect_timeout).unwrap_or_default();
-    let due = clock::now() + limit;
+    let due = clock::after(clock::now(), limit);
     let mut failure = DialError::Dns("the name has no address".into());
     for (at, address) in addresses.iter().enumerate() {
         let peer = SocketAddr::new(*address, port);

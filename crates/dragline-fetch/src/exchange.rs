@@ -31,12 +31,11 @@ impl Ended {
     }
 }
 
-/// Carries out a request.
+/// Carries out a request, whose clocks run since its transcript was made.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection and gives back the credits.
-pub(crate) async fn run(lane: Rc<Lane>, request: FetchRequest) -> FetchResponse {
-    let transcript = Rc::new(Transcript::new(request.method, request.limits.clone()));
+pub(crate) async fn run(lane: Rc<Lane>, request: FetchRequest, transcript: Rc<Transcript>) -> FetchResponse {
     let ended = match watched(&transcript, carry_out(&lane, &request, &transcript)).await {
         Ok(ended) => ended,
         Err(phase) => timed_out(&transcript, &request, phase),

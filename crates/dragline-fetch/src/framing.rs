@@ -66,7 +66,10 @@ impl Meter {
         self.is_whole() || matches!(self, Self::UntilClose)
     }
 
-    /// Takes bytes and returns how many of them belong to the body; fewer than given only when it is whole.
+    /// Takes bytes and returns how many of them belong to the body.
+    ///
+    /// They are fewer than given when the body is whole, or when a line of the chunked coding ends in a bare LF,
+    /// which awc would refuse: then [`Meter::respell`] takes the rest.
     ///
     /// # Errors
     /// When the chunked coding is broken or passes a limit.
@@ -85,6 +88,7 @@ impl Meter {
                                 *chunk = Chunk::DataCr;
                             }
                         }
+                        _ if *octet == b'\n' && chunk.awaits_cr() => break,
                         _ => {
                             *chunk = chunk.step(*octet)?;
                             used += 1;
@@ -94,6 +98,25 @@ impl Meter {
                 Ok(used)
             }
         }
+    }
+
+    /// Takes bytes and appends those of the body to `out`, with a CR before every bare LF that ends a line.
+    ///
+    /// Returns whether there were more bytes than belong to the body.
+    ///
+    /// # Errors
+    /// As [`Meter::feed`].
+    pub(crate) fn respell(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<bool, Fault> {
+        while !bytes.is_empty() && !self.is_whole() {
+            let (taken, rest) = bytes.split_at(self.feed(bytes)?);
+            out.extend_from_slice(taken);
+            bytes = rest;
+            if bytes.first() == Some(&b'\n') && !self.is_whole() {
+                self.feed(b"\r")?;
+                out.push(b'\r');
+            }
+        }
+        Ok(!bytes.is_empty())
     }
 }
 
@@ -105,6 +128,18 @@ fn advance(left: &mut u64, available: usize) -> usize {
 }
 
 impl Chunk {
+    /// Whether a line may end here.
+    const fn awaits_cr(&self) -> bool {
+        matches!(
+            self,
+            Self::Size { digits: 1.., .. }
+                | Self::Extension { .. }
+                | Self::DataCr
+                | Self::TrailerStart { .. }
+                | Self::Trailer { .. }
+        )
+    }
+
     /// Moves over one byte that is not data.
     fn step(&self, octet: u8) -> Result<Self, Fault> {
         const BROKEN: Fault = Fault::Protocol("the chunked coding is broken");
@@ -120,7 +155,6 @@ impl Chunk {
                 let size = size.checked_mul(16).ok_or(BROKEN)? + u64::from(digit);
                 Self::Size { digits: bounded(*digits, CHUNK_LINE_BYTES_MAX)?, size }
             }
-            (Self::Extension { .. }, b'\n') => return Err(BROKEN),
             (Self::Extension { line, size }, _) => {
                 Self::Extension { line: bounded(*line, CHUNK_LINE_BYTES_MAX)?, size: *size }
             }
@@ -189,18 +223,26 @@ mod tests {
     #[test]
     fn broken_chunks_are_found_however_the_bytes_arrive() {
         let broken = "the chunked coding is broken";
-        for chunks in [
-            "\r\n",
-            "g\r\n",
-            "3\n",
-            "3\rx",
-            "3;\n",
-            "3\r\nabcd",
-            "3\r\nabc\n",
-            "0\r\n\rx",
-            "ffffffffffffffff0",
-        ] {
+        for chunks in ["\r\n", "g\r\n", "3\rx", "3\r\nabcd", "0\r\n\rx", "ffffffffffffffff0"] {
             check(Framing::Chunked, chunks, broken);
         }
+    }
+
+    #[test]
+    fn bare_line_feeds_are_respelled_however_the_bytes_arrive() {
+        let check = |input: &str, expected: &str, more: bool| {
+            for at in 0..=input.len() {
+                let mut meter = Meter::new(Framing::Chunked);
+                let mut out = Vec::new();
+                let (one, two) = input.as_bytes().split_at(at);
+                let early = meter.respell(one, &mut out).unwrap();
+                let late = meter.respell(two, &mut out).unwrap();
+                assert_eq!((String::from_utf8_lossy(&out).as_ref(), early || late), (expected, more), "{at}");
+                assert!(meter.is_whole());
+            }
+        };
+        check("3\na\nc\n0\n\n", "3\r\na\nc\r\n0\r\n\r\n", false);
+        check("3;x\nabc\r\n0\r\nT: x\n\nmore", "3;x\r\nabc\r\n0\r\nT: x\r\n\r\n", true);
+        check("1\r\na\r\n0\r\n\r\n", "1\r\na\r\n0\r\n\r\n", false);
     }
 }

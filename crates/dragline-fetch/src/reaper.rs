@@ -151,3 +151,60 @@ impl Registry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::clock;
+
+    async fn adopted(registry: &Registry, listener: &TcpListener, now: Instant) -> Rc<Socket> {
+        let address = listener.local_addr().unwrap();
+        let io = Io::Plain(TcpStream::connect(address).await.unwrap());
+        registry.adopt(io, address, now)
+    }
+
+    fn check(registry: &Registry, expected: (usize, usize)) {
+        let counts = registry.counts();
+        assert_eq!((counts.busy, counts.idle), expected);
+    }
+
+    #[tokio::test]
+    async fn only_what_was_idle_for_long_is_closed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let registry = Registry::default();
+        let now = clock::now();
+        let limit = Duration::from_secs(15);
+        let idle = adopted(&registry, &listener, now).await;
+        let busy = adopted(&registry, &listener, now).await;
+        busy.occupy(false);
+        check(&registry, (1, 1));
+        registry.reap(now + limit, limit);
+        check(&registry, (1, 1));
+        registry.reap(now + 2 * limit, limit);
+        check(&registry, (1, 0));
+        assert!(idle.with_io(|_| ()).is_none());
+        busy.release(now + 2 * limit);
+        check(&registry, (0, 1));
+        registry.close_idle_to("127.0.0.1:1".parse().unwrap());
+        check(&registry, (0, 1));
+        registry.close_idle_to(busy.peer);
+        check(&registry, (0, 0));
+        drop((idle, busy));
+        check(&registry, (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_busy_socket_that_is_dropped_is_counted_no_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let registry = Registry::default();
+        let socket = adopted(&registry, &listener, clock::now()).await;
+        socket.occupy(true);
+        drop(socket);
+        check(&registry, (0, 0));
+        assert_eq!((registry.counts().opened_new, registry.counts().reused), (1, 1));
+    }
+}

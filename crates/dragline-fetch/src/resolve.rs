@@ -5,7 +5,6 @@ use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dragline_core::map::{Map, map};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -27,12 +26,13 @@ pub(crate) type Answer = Result<Arc<[IpAddr]>, Arc<str>>;
 #[derive(Debug)]
 pub(crate) struct Resolver {
     fixed: BTreeMap<String, Arc<[IpAddr]>>,
+    look_up: fn(&str) -> Answer,
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
-    known: Map<Box<str>, Known>,
+    known: BTreeMap<Box<str>, Known>,
     /// Who waits for the names that are being looked up.
     asked: BTreeMap<Box<str>, Vec<oneshot::Sender<Answer>>>,
     queue: VecDeque<Box<str>>,
@@ -46,12 +46,15 @@ struct Known {
 }
 
 impl Resolver {
-    /// Makes a resolver that answers for `fixed` names by itself.
+    /// Makes a resolver that answers for `fixed` names by itself and asks the system for the others.
     pub(crate) fn new(fixed: &BTreeMap<String, Vec<IpAddr>>) -> Arc<Self> {
+        Self::asking(look_up, fixed)
+    }
+
+    fn asking(look_up: fn(&str) -> Answer, fixed: &BTreeMap<String, Vec<IpAddr>>) -> Arc<Self> {
         let fixed =
             fixed.iter().map(|(name, addresses)| (name.clone(), addresses.as_slice().into())).collect();
-        let state = State { known: map(0), asked: BTreeMap::new(), queue: VecDeque::new(), threads: 0 };
-        Arc::new(Self { fixed, state: Mutex::new(state) })
+        Arc::new(Self { fixed, look_up, state: Mutex::default() })
     }
 
     /// Returns what is remembered of a name.
@@ -107,7 +110,7 @@ impl Resolver {
                 return;
             };
             drop(state);
-            self.answer(&name, &look_up(&name));
+            self.answer(&name, &(self.look_up)(&name));
         }
     }
 
@@ -119,10 +122,11 @@ impl Resolver {
         if state.known.len() >= NAMES_MAX {
             state.known.retain(|_, known| known.until > now);
         }
-        if state.known.len() < NAMES_MAX {
-            let ttl = if answer.is_ok() { TTL } else { FAILURE_TTL };
-            state.known.insert(name.into(), Known { answer: answer.clone(), until: now + ttl });
+        if state.known.len() >= NAMES_MAX {
+            state.known.pop_first();
         }
+        let ttl = if answer.is_ok() { TTL } else { FAILURE_TTL };
+        state.known.insert(name.into(), Known { answer: answer.clone(), until: now + ttl });
         drop(state);
         for sender in waiting {
             // Nobody waits any more when the send fails; the answer is remembered all the same.
@@ -145,4 +149,58 @@ fn look_up(name: &str) -> Answer {
         }
     }
     if addresses.is_empty() { Err("the name has no address".into()) } else { Ok(addresses.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+
+    fn scripted(name: &str) -> Answer {
+        ASKED.fetch_add(1, Ordering::SeqCst);
+        match name.strip_prefix("good") {
+            Some(_) => Ok([IpAddr::from([192, 0, 2, 1])].into()),
+            None => Err("no such name".into()),
+        }
+    }
+
+    fn check(answer: &Answer, expected: &str) {
+        let told = match answer {
+            Ok(addresses) => format!("{addresses:?}"),
+            Err(message) => message.to_string(),
+        };
+        assert_eq!(told, expected);
+    }
+
+    #[tokio::test]
+    async fn every_name_is_answered_once_looked_up_and_then_remembered() {
+        let fixed = BTreeMap::from([("fixed".to_owned(), vec![IpAddr::from([192, 0, 2, 7])])]);
+        let resolver = Resolver::asking(scripted, &fixed);
+        check(&resolver.cached("fixed").unwrap(), "[192.0.2.7]");
+        assert!(resolver.cached("good").is_none());
+        check(&resolver.resolve("bad").await, "no such name");
+        check(&resolver.cached("bad").unwrap(), "no such name");
+        // More names than threads, each asked for twice at a time and polled from last to first.
+        let names: Vec<String> = (0..2 * THREADS_MAX).map(|number| format!("good{number}")).collect();
+        let mut waiting: Vec<_> = names
+            .iter()
+            .chain(&names)
+            .map(|name| {
+                let (sender, receiver) = oneshot::channel();
+                resolver.ask(name, sender);
+                receiver
+            })
+            .collect();
+        while let Some(receiver) = waiting.pop() {
+            check(&receiver.await.unwrap(), "[192.0.2.1]");
+        }
+        for name in &names {
+            check(&resolver.cached(name).unwrap(), "[192.0.2.1]");
+        }
+        assert!(ASKED.load(Ordering::SeqCst) > names.len());
+        assert!(resolver.lock().asked.is_empty());
+    }
 }

@@ -99,25 +99,24 @@ impl Tap {
         head: &FinalHead,
     ) -> Result<(), Fault> {
         let mut meter = Meter::new(head.framing);
-        let body_start = before + used;
-        let body = buf.filled().get(body_start..).unwrap_or_default();
-        let body_len = body.len();
-        let kept = meter.feed(body)?;
+        let body = buf.filled().get(before + used..).unwrap_or_default();
+        let metered = Metered::of(&mut meter, body)?;
+        let kept = metered.kept;
         let mut scratch = [0; 96];
         let made = made_head(head, &mut scratch);
         if made.len() <= used {
+            self.pending = metered.respelled;
             let room = buf.filled_mut().get_mut(before..).unwrap_or_default();
             room.copy_within(used..used + kept, made.len());
             room.get_mut(..made.len()).unwrap_or_default().copy_from_slice(made);
             buf.set_filled(before + made.len() + kept);
         } else {
-            self.pending.extend_from_slice(made);
-            self.pending.extend_from_slice(body.get(..kept).unwrap_or_default());
+            self.pending = [made, body.get(..kept).unwrap_or_default(), &metered.respelled].concat();
             buf.set_filled(before);
             self.put_pending(buf);
         }
         self.state = if meter.is_whole() { State::Idle } else { State::Body(meter) };
-        if kept < body_len {
+        if metered.leftover {
             self.end();
         }
         Ok(())
@@ -138,16 +137,42 @@ impl Tap {
             self.end();
             return Ok(());
         }
-        let kept = meter.feed(buf.filled().get(before..).unwrap_or_default())?;
+        let metered = Metered::of(meter, buf.filled().get(before..).unwrap_or_default())?;
         if meter.is_whole() {
             transcript::current(|fetch| fetch.whole.set(true));
             self.state = State::Idle;
         }
-        if kept < count {
-            buf.set_filled(before + kept);
+        buf.set_filled(before + metered.kept);
+        self.pending = metered.respelled;
+        if metered.leftover {
             self.end();
         }
+        if metered.kept == 0 {
+            self.put_pending(buf);
+        }
         Ok(())
+    }
+}
+
+/// Bytes that were received, judged.
+struct Metered {
+    /// How many of them stay as they are.
+    kept: usize,
+    /// Those behind, respelled for awc: empty unless lines of the chunked coding end in a bare LF.
+    respelled: Vec<u8>,
+    /// Whether some belong to no body.
+    leftover: bool,
+}
+
+impl Metered {
+    fn of(meter: &mut Meter, bytes: &[u8]) -> Result<Self, Fault> {
+        let kept = meter.feed(bytes)?;
+        let mut metered = Self { kept, respelled: Vec::new(), leftover: kept < bytes.len() };
+        if metered.leftover && !meter.is_whole() {
+            let rest = bytes.get(kept..).unwrap_or_default();
+            metered.leftover = meter.respell(rest, &mut metered.respelled)?;
+        }
+        Ok(metered)
     }
 }
 

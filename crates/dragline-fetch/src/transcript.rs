@@ -64,13 +64,22 @@ impl Drop for Scope {
     }
 }
 
+impl Drop for Transcript {
+    fn drop(&mut self) {
+        // A fetch that was dropped, or panicked, while its connection was in the pool already.
+        if let Some(socket) = self.socket.take() {
+            socket.release(clock::now());
+        }
+    }
+}
+
 impl Transcript {
     pub(crate) fn new(method: Method, limits: Arc<FetchLimits>) -> Self {
         let started = clock::now();
         Self {
             method,
             started,
-            deadline: Cell::new(started + limits.deadline),
+            deadline: Cell::new(clock::after(started, limits.deadline)),
             limits,
             phase: Cell::new((Phase::Queue, started)),
             paused: Cell::default(),
@@ -105,7 +114,7 @@ impl Transcript {
     /// Returns when the limit of the present phase or the deadline passes; `None` while the clocks stand still.
     pub(crate) fn due(&self) -> Option<Instant> {
         let (_, since) = self.phase.get();
-        self.paused.get().is_none().then(|| self.deadline.get().min(since + self.phase_limit()))
+        self.paused.get().is_none().then(|| self.deadline.get().min(clock::after(since, self.phase_limit())))
     }
 
     /// Returns the limit of the present phase.

@@ -17,6 +17,8 @@ fn whole_bodies_are_read_whatever_their_framing() {
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=\"b\"\r\nhe\r\n003 \r\nllo\r\n0\r\nX: y\r\nZ: \r\n\r\n",
         "ok 200 [hello]",
     );
+    check("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n5\nhello\n0\n\n", "ok 200 [hello]");
+    check("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n5;a\nhello\n0\nX: y\n\n", "ok 200 [hello]");
     check("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nuntil close", "ok 200 [until close]");
     check("HTTP/1.1 200 OK\r\nServer: x\r\n\r\nuntil close", "ok 200 [until close]");
     check("HTTP/1.0 200 OK\r\n\r\nuntil close", "ok 200 [until close]");
@@ -61,7 +63,7 @@ fn broken_chunks_are_refused() {
         assert_eq!(response.outcome.name(), "protocol_error", "{chunks:.40}");
         assert_eq!(response.error.unwrap().message, why, "{chunks:.40}");
     };
-    for chunks in ["zz\r\n", "\r\n", "-1\r\nx", "5\r\nhelloo\r\n", "11111111111111111\r\nx", "2\nok\n0\n\n"] {
+    for chunks in ["zz\r\n", "\r\n", "-1\r\nx", "5\r\nhelloo\r\n", "11111111111111111\r\nx", "1 1\r\nx"] {
         broken(chunks, "the chunked coding is broken");
     }
     broken(&format!("1;{}\r\nx", "e".repeat(5_000)), "the chunked coding passes a limit");
