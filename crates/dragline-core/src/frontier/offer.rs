@@ -148,7 +148,8 @@ impl MemFrontier {
         self.counts.duplicates += u64::from(count);
     }
 
-    fn refuse(&mut self, refusal: LinkRefusal, count: u32, report: &mut OfferReport) {
+    /// Counts links that are refused for a reason of the link.
+    pub(super) fn refuse(&mut self, refusal: LinkRefusal, count: u32, report: &mut OfferReport) {
         report.refused[refusal as usize] += count;
         self.counts.refused[refusal as usize] += u64::from(count);
     }

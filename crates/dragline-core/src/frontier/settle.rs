@@ -11,7 +11,7 @@ use super::types::{
     Fetched, FetchedReport, OfferBatch, OfferSource, Settle, SettleReport, SettleResult, Settled, Settlement,
 };
 use crate::decision::{Decision, Source};
-use crate::disposition::{Disposition, FailKind};
+use crate::disposition::{Disposition, FailKind, LinkRefusal};
 use crate::outcome::Outcome;
 use crate::redirect::{self, RedirectVerdict};
 use crate::retry::{self, Attempt, Retry};
@@ -192,6 +192,9 @@ impl MemFrontier {
             report.joined.push((new.url.host().into(), seed.clone()));
         }
         match self.seen.get(new.fingerprint) {
+            None if new.url.as_str().len() > self.rules.scope.url_bytes_max => {
+                self.refuse(LinkRefusal::TooLong, 1, &mut report.offers);
+            }
             None => self.discover(new, &mut report.offers),
             Some(standing) => {
                 self.count_duplicates(1, &mut report.offers);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use dragline_core::frontier::{Admission, Fetched, Frontier, HostClock, Settlement, Token, Trigger};
+use dragline_core::frontier::{
+    Admission, Fetched, Frontier, HostClock, Restraint, Settlement, Token, Trigger,
+};
 use dragline_core::pattern::Pattern;
 use dragline_core::rules::{CrawlRules, PolitenessRule};
 use dragline_core::{Outcome, SkipReason, Time};
@@ -240,6 +242,28 @@ fn a_host_that_only_refuses_is_given_up() {
     assert_eq!((turns, rig.now), (7, Time::from_secs(126)), "2 + 4 + ... + 64 s of penalties");
     rig.lease();
     assert_eq!(rig.stats().skipped[&SkipReason::Parked], 43);
+}
+
+#[test]
+fn every_gap_is_kept_apart_with_its_reason() {
+    let mut rig = Rig::new(with_delay(secs(1)));
+    seed_many(&mut rig, "a", 3);
+    turn(&mut rig, |token| fetched_status(token, 503));
+    rig.pass(secs(2));
+    turn(&mut rig, |token| Fetched { retry_after: Some(secs(9)), ..fetched_status(token, 503) });
+    let gap = |name, gap| Restraint::Gap { name, gap };
+    let until = |name, until| Restraint::Until { name, until: Time::from_secs(until) };
+    let expected = [
+        gap("delay", secs(1)),
+        gap("adaptive", secs(0)),
+        gap("penalty", secs(2)),
+        gap("crawl_delay", secs(0)),
+        until("penalty", 2),
+        until("retry_after", 11),
+    ];
+    assert_eq!(rig.frontier.host_table().explain(&url("http://a/").host_key()), expected);
+    assert_eq!(rig.frontier.host_table().explain(&url("http://b/").host_key()), []);
+    assert_eq!(rig.frontier.next_wakeup(), Some(Time::from_secs(11)));
 }
 
 #[test]

@@ -200,6 +200,20 @@ fn too_many_redirects_are_an_error() {
 }
 
 #[test]
+fn a_redirect_target_that_is_too_long_is_refused_as_a_link() {
+    let mut rules = free_rules();
+    rules.scope.url_bytes_max = 20;
+    let mut rig = Rig::new(rules);
+    rig.seeds(&["http://a/0"]);
+    let lease = rig.lease_one();
+    let target = url("http://a/longer-than-twenty-bytes");
+    let report = rig.settle_with(lease.token, Settlement::Redirected(target), Vec::new());
+    assert_eq!(ended(&report.settled[0].result), Some(Disposition::Redirected));
+    assert_eq!(report.offers.refused[LinkRefusal::TooLong as usize], 1);
+    assert_eq!((rig.stats().discovered, rig.stats().pending), (1, 0));
+}
+
+#[test]
 fn a_redirected_seed_brings_its_host_into_scope() {
     let check = |policy, target: &str, joins: bool| {
         let mut rules = free_rules();
