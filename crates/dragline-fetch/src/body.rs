@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_http::error::PayloadError;
 use bytes::Bytes;
@@ -21,6 +22,10 @@ const RATIO_FROM_BYTES: u64 = 1 << 20;
 const RESERVE_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of a redirect's body that are read to keep its connection; a longer one costs less to close.
 const DRAIN_BYTES_MAX: u64 = 64 << 10;
+/// How long such a body is waited for.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
+/// A chunk below this is copied: as it came it would keep a read buffer of at least 8 KiB alive.
+const COPY_BELOW_BYTES: usize = 4 << 10;
 
 /// A body as far as it was read.
 #[derive(Debug)]
@@ -139,11 +144,17 @@ where
         Framing::UntilClose => false,
     };
     let mut wire = 0;
-    while worth_it && wire <= DRAIN_BYTES_MAX {
-        match next(&mut stream).await {
-            Some(Ok(chunk)) => wire += chunk.len() as u64,
-            Some(Err(_)) | None => break,
-        }
+    if worth_it {
+        let reading = async {
+            while let Some(Ok(chunk)) = next(&mut stream).await {
+                wire += chunk.len() as u64;
+                if wire > DRAIN_BYTES_MAX {
+                    break;
+                }
+            }
+        };
+        // Whether it ended or took too long is the same to us: dropping the stream closes what is not at its end.
+        drop(tokio::time::timeout(DRAIN_TIME_MAX, reading).await);
     }
     wire
 }
@@ -261,7 +272,7 @@ impl Made {
 
     fn push(&mut self, chunk: Bytes) {
         if self.len() == 0 {
-            self.first = chunk;
+            self.first = if chunk.len() < COPY_BELOW_BYTES { Bytes::copy_from_slice(&chunk) } else { chunk };
         } else {
             self.extend(&chunk);
         }

@@ -1,5 +1,7 @@
 //! Connections are reused when that is safe, and only then.
 
+use std::task::Poll;
+
 use dragline_core::outcome::Outcome;
 use dragline_fetch::{AwcTransport, Transport};
 
@@ -130,6 +132,40 @@ fn connections_are_counted() {
         assert_eq!((counts.busy, counts.idle, counts.opened_new, counts.reused), (0, 1, 1, 2));
         transport.tick();
         assert_eq!(transport.connections().idle, 1);
+    });
+}
+
+#[test]
+fn many_fetches_at_a_time_are_told_apart() {
+    let server = Server::run(|asked| {
+        let path = &asked.path;
+        vec![send(format!(
+            "HTTP/1.1 200 OK\r\nX-Path: {path}\r\nContent-Length: {}\r\n\r\n{path}",
+            path.len()
+        ))]
+    });
+    with_transport(options(), async |transport: AwcTransport| {
+        for round in 0..3 {
+            let paths: Vec<String> =
+                (0..40).map(|number| format!("/{round}/{}", "x".repeat(number))).collect();
+            let mut running: Vec<_> =
+                paths.iter().map(|path| (path, transport.fetch(get(&server.url(path))))).collect();
+            std::future::poll_fn(|cx| {
+                running.retain_mut(|(path, fetch)| match fetch.as_mut().poll(cx) {
+                    Poll::Pending => true,
+                    Poll::Ready(response) => {
+                        assert_eq!(told(&response), format!("ok 200 [{path}]"));
+                        assert_eq!(response.headers.get_str("x-path"), Some(path.as_str()));
+                        assert_eq!(response.reused, round > 0);
+                        false
+                    }
+                });
+                if running.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        }
+        let counts = transport.connections();
+        assert_eq!((counts.busy, counts.idle, counts.opened_new, counts.reused), (0, 40, 40, 80));
     });
 }
 

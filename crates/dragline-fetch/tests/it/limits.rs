@@ -102,12 +102,20 @@ fn loopback_is_refused_unless_it_was_opened() {
     let mut closed = TransportOptions { guard: GuardRules::default(), ..options() };
     closed.hosts.insert("inside.test".into(), vec![server.address.ip()]);
     with_transport(closed, async |transport: AwcTransport| {
-        for url in [server.url("/"), server.url_as("http", "inside.test", "/")] {
-            let response = transport.fetch(get(&url)).await;
-            assert_eq!(response.outcome, Outcome::Blocked);
+        for (host, shown) in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("inside.test", "127.0.0.1"),
+            ("2130706433", "127.0.0.1"),
+            ("0x7f.1", "127.0.0.1"),
+            ("[::1]", "::1"),
+            ("[::ffff:127.0.0.1]", "127.0.0.1"),
+            ("169.254.169.254", "169.254.169.254"),
+        ] {
+            let response = transport.fetch(get(&server.url_as("http", host, "/"))).await;
+            assert_eq!(response.outcome, Outcome::Blocked, "{host}");
             let error = response.error.unwrap();
             assert_eq!(error.phase, Phase::Connect);
-            assert!(error.message.contains("127.0.0.1"), "{}", error.message);
+            assert!(error.message.contains(shown), "{}", error.message);
         }
     });
     assert_eq!(server.connections(), 0);
@@ -115,10 +123,14 @@ fn loopback_is_refused_unless_it_was_opened() {
 
 #[test]
 fn a_connection_that_cannot_be_made_is_named() {
-    let address = Server::sends("").address;
-    // The server is gone; its port refuses.
+    // A socket that is bound and does not listen: nobody else can have its port, and the port refuses.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("0.0.0.0:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
     let mut options = options();
-    options.hosts.insert("gone.test".into(), vec![address.ip(), "127.0.0.2".parse().unwrap()]);
+    options
+        .hosts
+        .insert("gone.test".into(), vec!["127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap()]);
     options.hosts.insert("nowhere.test".into(), vec![]);
     with_transport(options, async |transport: AwcTransport| {
         let ask = async |host: &str| {
@@ -130,6 +142,23 @@ fn a_connection_that_cannot_be_made_is_named() {
         let unknown = "name resolution failed: the name has no address";
         assert_eq!(ask("nowhere.test").await, format!("dns_error - [] | {unknown} (in phase dns)"));
         assert_eq!(transport.dns().cached, 2);
+    });
+}
+
+#[test]
+fn addresses_are_tried_in_turn_and_only_those_that_are_allowed() {
+    let server = Server::sends("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let mut options = options();
+    let address = |text: &str| text.parse().unwrap();
+    // Nothing listens on 127.0.0.2, and 10.0.0.1 must not be dialled.
+    options.hosts.insert("two.test".into(), vec![address("127.0.0.2"), address("127.0.0.1")]);
+    options.hosts.insert("mixed.test".into(), vec![address("10.0.0.1"), address("127.0.0.1")]);
+    with_transport(options, async |transport: AwcTransport| {
+        for host in ["two.test", "mixed.test"] {
+            let response = transport.fetch(get(&server.url_as("http", host, "/"))).await;
+            assert_eq!(told(&response), "ok 200 [ok]", "{host}");
+            assert_eq!(response.peer, Some(server.address));
+        }
     });
 }
 
