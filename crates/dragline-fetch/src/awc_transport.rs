@@ -145,6 +145,16 @@ impl Lane {
         self.client.borrow().clone()
     }
 
+    /// Replaces the client when that many connections were opened since it was made.
+    fn rotate_after(&self, dials_max: u64) {
+        let opened = self.connector.registry.counts().opened_new;
+        if opened - self.rotated_at.get() >= dials_max {
+            self.rotated_at.set(opened);
+            // Requests under way keep the old client alive until they end.
+            drop(self.client.replace(client(&self.connector)));
+        }
+    }
+
     /// Closes what idles to an address at which one connection was found dead.
     pub(crate) fn forget_idle(&self, peer: Option<SocketAddr>) {
         if let Some(peer) = peer {
@@ -171,12 +181,7 @@ impl Transport for AwcTransport {
     fn tick(&self) {
         let registry = &self.0.connector.registry;
         registry.reap(clock::now(), KEEP_ALIVE);
-        let opened = registry.counts().opened_new;
-        if opened - self.0.rotated_at.get() >= DIALS_MAX {
-            self.0.rotated_at.set(opened);
-            // Requests under way keep the old client alive until they end.
-            drop(self.0.client.replace(client(&self.0.connector)));
-        }
+        self.0.rotate_after(DIALS_MAX);
     }
 
     fn connections(&self) -> ConnectionCounts {
@@ -185,5 +190,60 @@ impl Transport for AwcTransport {
 
     fn dns(&self) -> DnsCounts {
         self.0.connector.dialer.dns.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpListener};
+
+    use dragline_core::CanonicalUrl;
+    use dragline_core::fetch::Method;
+
+    use super::*;
+    use crate::thread;
+
+    /// Answers every request on two connections, one after the other, and ends.
+    fn serve_two_connections() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let serve = move || {
+            for stream in listener.incoming().take(2) {
+                let mut stream = stream.unwrap();
+                let mut head = [0; 4_096];
+                while stream.read(&mut head).is_ok_and(|count| count > 0) {
+                    stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+                }
+            }
+        };
+        thread::detached("server", serve).unwrap();
+        address
+    }
+
+    #[test]
+    fn a_replaced_client_takes_its_idle_connections_with_it() {
+        let address = serve_two_connections();
+        let mut options = TransportOptions::new("test", Arc::new(BodyBudget::new(1)));
+        options.guard.allow_networks = vec!["127.0.0.0/8".parse().unwrap()];
+        let factory = AwcTransportFactory::new(options).unwrap();
+        actix_rt::System::new().block_on(async move {
+            let transport = factory.open_awc();
+            let check = async |reused| {
+                let url = CanonicalUrl::parse(&format!("http://{address}/")).unwrap();
+                let request =
+                    FetchRequest { url, method: Method::Get, headers: [].into(), limits: Arc::default() };
+                let response = transport.fetch(request).await;
+                assert_eq!((response.status, response.reused), (Some(204), reused));
+            };
+            check(false).await;
+            transport.0.rotate_after(2);
+            check(true).await;
+            transport.0.rotate_after(1);
+            assert_eq!(transport.connections().idle, 0);
+            check(false).await;
+            transport.0.rotate_after(2);
+            check(true).await;
+        });
     }
 }
