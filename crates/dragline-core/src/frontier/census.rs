@@ -1,5 +1,6 @@
 //! Counts a frontier anew from its parts, to compare with what it counted as it went.
 
+use super::hosts::HostId;
 use super::mem::MemFrontier;
 use super::queue::Entry;
 use super::schedule::{Place, Plan};
@@ -48,11 +49,14 @@ impl MemFrontier {
             let standing = self.seen.get(record.fingerprint);
             census.expect(standing == Some(Standing::Live(number)), "a pending URL is known to be live");
         }
-        for work in &self.work {
+        for (at, work) in (0..).zip(&self.work) {
             for origin in &work.origins {
+                let place = (HostId(at), origin.scheme);
                 let entries = origin.fresh.iter().chain(&origin.again).chain(&origin.later);
                 let is_waiting = |entry: &Entry| self.urls.at(entry.url).state == UrlState::Waiting;
                 census.expect(entries.clone().all(is_waiting), "what stands in a queue waits");
+                let is_home = |entry: &Entry| self.place_of(entry.url) == place;
+                census.expect(entries.clone().all(is_home), "a URL waits with its own origin");
                 census
                     .expect(origin.fresh.iter().is_sorted_by_key(|entry| entry.order), "fresh URLs in order");
             }
@@ -100,7 +104,7 @@ impl MemFrontier {
             census.expect(self.next_wakeup() == first, "the next wakeup is that of the first host");
         }
         for (at, work) in (0..).zip(&self.work) {
-            let id = super::hosts::HostId(at);
+            let id = HostId(at);
             // A plan holds until its time comes; only what does not depend on the time is compared.
             let fresh = self.plan(id);
             let sum = |plan: &Plan| plan.ready + plan.delayed + plan.retry_wait;

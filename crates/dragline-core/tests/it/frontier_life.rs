@@ -39,6 +39,16 @@ fn a_shorter_way_lowers_the_depth_of_a_url_that_waits() {
 }
 
 #[test]
+fn a_shorter_way_does_not_change_a_url_that_is_leased() {
+    let mut rig = Rig::new(free_rules());
+    rig.offer(&["http://a/"], links(9));
+    let lease = rig.lease_one();
+    rig.offer(&["http://a/"], links(4));
+    rig.settle(lease.token, Settlement::RetryLater(Duration::ZERO));
+    assert_eq!(rig.lease_one().depth, 9);
+}
+
+#[test]
 fn a_refused_link_does_not_make_the_url_known() {
     let mut rules = free_rules();
     (rules.scope.depth_max, rules.scope.url_bytes_max) = (2, 20);
@@ -181,6 +191,15 @@ fn a_redirect_to_another_spelling_is_no_new_url() {
     assert_eq!((lease.url.as_str(), lease.chain.len()), ("http://a/~x", 1));
     rig.finish(lease.token);
     assert_eq!((rig.stats().discovered, rig.stats().done), (1, 1));
+}
+
+#[test]
+fn a_spelling_of_the_host_moves_the_url_to_that_host() {
+    let mut rig = Rig::new(free_rules());
+    rig.seeds(&["http://a./", "http://a./2"]);
+    let lease = rig.lease_one();
+    rig.settle(lease.token, Settlement::Redirected(url("http://a/")));
+    assert_eq!(rig.leased_urls(), ["http://a/", "http://a./2"], "each is the first of its host");
 }
 
 #[test]
