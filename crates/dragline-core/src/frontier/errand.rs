@@ -160,18 +160,19 @@ impl MemFrontier {
 
     fn end_errand(&mut self, number: u32, state: RobotsState) {
         let errand = self.errands.remove(number);
-        self.work[errand.home.index()].origin_mut(errand.scheme).robots = state;
+        let origin = self.work[errand.home.index()].origin_mut(errand.scheme);
+        origin.crawl_delay = match &state {
+            RobotsState::Known(rules, _) => rules.crawl_delay(),
+            _ => None,
+        };
+        origin.robots = state;
         self.apply_crawl_delay(errand.home);
         self.refresh(errand.home);
     }
 
     /// Sets the longest crawl delay that an origin of the host asks for.
     fn apply_crawl_delay(&mut self, id: HostId) {
-        let asked = self.work[id.index()].origins.iter().filter_map(|origin| match &origin.robots {
-            RobotsState::Known(rules, _) => rules.crawl_delay(),
-            _ => None,
-        });
-        let asked = asked.max();
+        let asked = self.work[id.index()].origins.iter().filter_map(|origin| origin.crawl_delay).max();
         let longest = self.rules.robots.crawl_delay_max;
         let clock = self.table.clock_mut(id);
         clock.set_crawl_delay(asked.map(|asked| asked.min(longest)));

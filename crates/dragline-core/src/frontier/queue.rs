@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::schedule::Plan;
 use crate::robots::RobotsTxt;
@@ -57,6 +58,8 @@ impl RobotsState {
 pub(super) struct OriginQueue {
     pub(super) scheme: Scheme,
     pub(super) robots: RobotsState,
+    /// What the last rules asked for; it holds while new ones are on their way.
+    pub(super) crawl_delay: Option<Duration>,
     /// Never leased, in the order offered.
     pub(super) fresh: VecDeque<Entry>,
     /// Leased before, and due again; they go first.
@@ -70,6 +73,7 @@ impl OriginQueue {
         Self {
             scheme,
             robots: RobotsState::Unknown,
+            crawl_delay: None,
             fresh: VecDeque::new(),
             again: VecDeque::new(),
             later: BTreeSet::new(),
