@@ -98,7 +98,9 @@ impl MemFrontier {
             RobotsAnswer::Rules(rules) => self.end_errand(number, RobotsState::Known(rules, expires)),
             RobotsAnswer::Unavailable { .. } => self.end_errand(number, RobotsState::Unavailable(expires)),
             RobotsAnswer::Redirect(target) => self.redirect_errand(number, target),
-            RobotsAnswer::Unreachable { message, .. } => self.retry_errand(number, &message),
+            RobotsAnswer::Unreachable { outcome, message, .. } => {
+                self.retry_errand(number, outcome, &message)
+            }
         }
     }
 
@@ -116,12 +118,13 @@ impl MemFrontier {
         self.queue_errand(number, at, self.now);
     }
 
-    /// Every way of being unreachable is worth another attempt, from the beginning, while there are any.
-    fn retry_errand(&mut self, number: u32, message: &Arc<str>) {
+    /// Begins again while there are attempts, unless another cannot end better: a refused address stays refused.
+    /// Every status is worth another attempt here, whatever `[retry] statuses` says of pages.
+    fn retry_errand(&mut self, number: u32, outcome: Outcome, message: &Arc<str>) {
+        let outcome = if outcome == Outcome::HttpError { Outcome::Timeout } else { outcome };
         let errand = self.errands.at_mut(number);
         errand.attempts += 1;
-        let attempt =
-            Attempt { made: errand.attempts, outcome: Outcome::Timeout, status: None, retry_after: None };
+        let attempt = Attempt { made: errand.attempts, outcome, status: None, retry_after: None };
         let (home, scheme) = (errand.home, errand.scheme);
         let wait =
             retry::decide(&self.rules.retry, &attempt, self.rules.politeness.backoff_max, &mut self.chance);

@@ -32,7 +32,9 @@ impl MemFrontier {
         flight.holds_slot = false;
         let (id, cargo, leased_at) = (flight.host, flight.cargo, flight.leased_at);
         self.table.clock_mut(id).free(self.now);
-        report.backoffs.extend(self.table.observe(self.now, id, leased_at, fetched));
+        if let Some(trigger) = self.table.observe(self.now, id, leased_at, fetched) {
+            report.backoffs.push((self.table.key(id).clone(), trigger));
+        }
         if let (Cargo::Page(number), true) = (cargo, fetched.to_handlers) {
             let record = self.urls.at_mut(number);
             record.state = record.state.advance(UrlMove::Fetch);
@@ -193,11 +195,11 @@ impl MemFrontier {
         }
         match self.seen.get(new.fingerprint) {
             None if new.url.as_str().len() > self.rules.scope.url_bytes_max => {
-                self.refuse(LinkRefusal::TooLong, 1, &mut report.offers);
+                self.refuse(LinkRefusal::TooLong, 1, &mut report.targets);
             }
-            None => self.discover(new, &mut report.offers),
+            None => self.discover(new, &mut report.targets),
             Some(standing) => {
-                self.count_duplicates(1, &mut report.offers);
+                self.count_duplicates(1, &mut report.targets);
                 if let Standing::Live(known) = standing {
                     self.lower_depth(known, new.depth);
                     let record = self.urls.at_mut(known);

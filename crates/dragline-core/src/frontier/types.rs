@@ -10,7 +10,7 @@ use crate::handled::Outlinks;
 use crate::outcome::Outcome;
 use crate::robots::RobotsTxt;
 use crate::time::Time;
-use crate::url::{CanonicalUrl, Fingerprint};
+use crate::url::{CanonicalUrl, Fingerprint, HostKey};
 
 /// Names one lease; good until its settle. Tokens are never used again within a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -211,8 +211,8 @@ pub struct Fetched {
 pub struct FetchedReport {
     /// Answers whose token was not current.
     pub stale: Vec<Token>,
-    /// Backoffs that began, by trigger.
-    pub backoffs: Vec<Trigger>,
+    /// Backoffs that began, with their host and trigger.
+    pub backoffs: Vec<(HostKey, Trigger)>,
 }
 
 /// What made a host back off.
@@ -351,6 +351,8 @@ pub struct SettleReport {
     pub settled: Vec<Settled>,
     /// What became of all the offers made with them.
     pub offers: OfferReport,
+    /// What became of the targets of redirects.
+    pub targets: OfferReport,
     /// Hosts that joined the scope because a seed redirected to them, with the seed.
     pub joined: Vec<(Arc<str>, CanonicalUrl)>,
 }

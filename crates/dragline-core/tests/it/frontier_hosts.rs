@@ -27,7 +27,7 @@ fn turn(rig: &mut Rig, end: impl FnOnce(Token) -> Fetched) -> Vec<Trigger> {
     let token = rig.lease_one().token;
     let report = rig.fetched(end(token));
     rig.settle(token, Settlement::Done);
-    report.backoffs
+    report.backoffs.into_iter().map(|(_, trigger)| trigger).collect()
 }
 
 fn many(host: &str, count: usize) -> Vec<String> {

@@ -172,7 +172,7 @@ fn a_redirect_ends_its_url_and_offers_the_target_with_its_chain() {
     rig.fetched(fetched_status(lease.token, 301));
     let report = rig.settle_with(lease.token, Settlement::Redirected(url("http://a/2")), Vec::new());
     assert_eq!(ended(&report.settled[0].result), Some(Disposition::Redirected));
-    assert_eq!(report.offers.new, 1);
+    assert_eq!(report.targets.new, 1);
     let lease = rig.lease_one();
     assert_eq!((lease.depth, lease.data.as_deref()), (4, Some("x")));
     assert_eq!(*lease.chain, [url("http://a/1")]);
@@ -228,7 +228,7 @@ fn a_redirect_target_that_is_too_long_is_refused_as_a_link() {
     let target = url("http://a/longer-than-twenty-bytes");
     let report = rig.settle_with(lease.token, Settlement::Redirected(target), Vec::new());
     assert_eq!(ended(&report.settled[0].result), Some(Disposition::Redirected));
-    assert_eq!(report.offers.refused[LinkRefusal::TooLong as usize], 1);
+    assert_eq!(report.targets.refused[LinkRefusal::TooLong as usize], 1);
     assert_eq!((rig.stats().discovered, rig.stats().pending), (1, 0));
 }
 
@@ -243,7 +243,7 @@ fn a_redirected_seed_brings_its_host_into_scope() {
         let lease = rig.lease_one();
         let settled = rig.settle_with(lease.token, Settlement::Redirected(url(target)), Vec::new());
         assert_eq!(settled.joined.len(), usize::from(joins), "{target}");
-        assert_eq!(settled.offers.new, u32::from(joins), "{target}");
+        assert_eq!(settled.targets.new, u32::from(joins), "{target}");
     };
     check(SeedRedirects::Domain, "https://www.example.org/", true);
     check(SeedRedirects::Domain, "https://example.com/", false);

@@ -185,8 +185,8 @@ impl Driver {
                 assert_eq!(followed.is_some(), *disposition == Disposition::Redirected);
                 if let Some(target) = followed {
                     let was_known = self.model.knows(target);
-                    assert_eq!(report.offers.duplicate, u32::from(was_known), "{target}");
-                    self.note_offer(target, &report.offers);
+                    assert_eq!(report.targets.duplicate, u32::from(was_known), "{target}");
+                    self.note_offer(target, &report.targets);
                 }
             }
             SettleResult::Waiting { not_before, retry } => {

@@ -111,8 +111,9 @@ impl Desk {
         for _ in &report.stale {
             StaleAnswer.record(&self.telemetry);
         }
-        for &trigger in &report.backoffs {
-            BackoffStarted { trigger, host: "" }.record(&self.telemetry);
+        for (host, trigger) in &report.backoffs {
+            let (trigger, host) = (*trigger, host.to_string());
+            BackoffStarted { trigger, host: &host }.record(&self.telemetry);
         }
     }
 }

@@ -24,13 +24,13 @@ impl Desk {
             let alive = self.fetchers.get(fetcher).filter(|desk| desk.alive);
             let free = alive.map_or(0, |desk| desk.lanes.saturating_sub(desk.assigned));
             let most = free.min(room).min(LEASES_MAX);
-            let before = self.ledger.len();
+            self.lease_bore_fruit = false;
             if most > 0 {
                 self.leasing = true;
                 let ticket = self.frontier.lease(now, Want { most, fetcher });
                 self.submit(now, ticket, move |report| Completion::Leased { fetcher, report });
             }
-            fruitless = if self.ledger.len() > before { 0 } else { fruitless + 1 };
+            fruitless = if self.lease_bore_fruit { 0 } else { fruitless + 1 };
         }
     }
 
@@ -50,6 +50,8 @@ impl Desk {
     pub(super) fn leased(&mut self, now: Time, fetcher: usize, report: LeaseReport) {
         self.leasing = false;
         let LeaseReport { leases, skipped, robots } = report;
+        // A frontier ends only so many URLs in one call: what was skipped may not be all.
+        self.lease_bore_fruit = !leases.is_empty() || !skipped.is_empty();
         RobotsDecided { tally: robots }.record(&self.telemetry);
         self.tell_skipped(now, skipped);
         if leases.is_empty() {

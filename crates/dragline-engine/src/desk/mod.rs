@@ -146,6 +146,8 @@ pub(crate) struct Desk {
     awaited: VecDeque<Awaited>,
     /// A lease was asked for and not answered; one at a time.
     leasing: bool,
+    /// The last lease granted or skipped something, so that the next may too.
+    lease_bore_fruit: bool,
     paused: bool,
     course: Course,
     uncommitted_since: Option<Time>,
@@ -186,6 +188,7 @@ impl Desk {
             ready: VecDeque::new(),
             awaited: VecDeque::new(),
             leasing: false,
+            lease_bore_fruit: false,
             paused: false,
             course: Course::Running,
             uncommitted_since: None,

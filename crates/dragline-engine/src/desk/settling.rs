@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use dragline_core::frontier::{
-    OfferBatch, Purpose, RobotsAnswer, Settle, SettleReport, SettleResult, Settled, Settlement, Token,
+    Lease, OfferBatch, OfferSource, Purpose, RobotsAnswer, Settle, SettleReport, SettleResult, Settled,
+    Settlement, Token,
 };
 use dragline_core::ledger::{Entry, FetchSummary};
 use dragline_core::url::Fingerprint;
-use dragline_core::{CanonicalUrl, Disposition, Time};
-use dragline_sink::{ItemRecord, PageRecord, RecordError, RecordKind};
+use dragline_core::{CanonicalUrl, Decision, Disposition, SkipReason, Source, Time};
+use dragline_sink::{ItemRecord, PageRecord, RecordError, RecordKind, SkippedRecord};
 use dragline_telemetry::events::{RetryScheduled, RobotsFetched, StaleAnswer, UrlSettled};
 use dragline_telemetry::labels::{RetryReason, RobotsResult};
 
@@ -58,7 +59,7 @@ impl Desk {
     }
 
     pub(super) fn settled(&mut self, now: Time, report: SettleReport) {
-        let SettleReport { settled, offers, joined } = report;
+        let SettleReport { settled, offers, targets, joined } = report;
         for Settled { token, result } in settled {
             let awaited = self.awaited.pop_front();
             debug_assert!(
@@ -68,7 +69,8 @@ impl Desk {
             let Some(awaited) = awaited else { continue };
             self.tell_settled(now, awaited, result);
         }
-        self.tell_offered(now, dragline_core::frontier::OfferSource::Link, offers);
+        self.tell_offered(now, OfferSource::Link, offers);
+        self.tell_offered(now, OfferSource::Redirect, targets);
         for (host, seed) in joined {
             tracing::info!(target: "dragline::frontier", %host, %seed, "host joined the scope: a seed redirects to it");
             self.joined.push(host);
@@ -89,6 +91,11 @@ impl Desk {
             self.hints.note(fingerprint, depth);
         }
         match result {
+            SettleResult::Final { disposition: Disposition::Skipped(reason), rule, .. } => {
+                let disposition = Disposition::Skipped(reason);
+                UrlSettled { url: entry.lease.url.as_str(), disposition }.record(&self.telemetry);
+                self.tell_given_back(entry.lease, reason, rule);
+            }
             SettleResult::Final { disposition, target, .. } => {
                 UrlSettled { url: entry.lease.url.as_str(), disposition }.record(&self.telemetry);
                 self.note_fault(&entry, disposition, told.message.as_deref());
@@ -109,6 +116,14 @@ impl Desk {
             }
             SettleResult::Stale => {}
         }
+    }
+
+    /// Writes the record of a URL that was to be fetched again, at a host where nothing is fetched any more.
+    fn tell_given_back(&mut self, lease: Lease, reason: SkipReason, rule: Option<(&'static str, Source)>) {
+        let (rule, source) = rule.unwrap_or((reason.name(), Source::BuiltIn));
+        let decision = Decision { verdict: reason, rule, source };
+        let record = SkippedRecord { url: lease.url, decision, referrer: lease.referrer };
+        self.tell(RecordKind::Skipped, || record.clone().into());
     }
 
     /// Remembers why a seed led to no page, for a crawl that found none.
