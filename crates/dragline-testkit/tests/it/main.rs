@@ -1,0 +1,4 @@
+//! Holds the repository to its own rules of form.
+
+mod tidy;
+mod tree;
