@@ -22,7 +22,9 @@ fn main() {
     };
     let concurrency: usize = concurrency.parse().expect("CONCURRENCY is a number");
     let seeds: Vec<String> = match task.as_str() {
-        "t1" => std::fs::read_to_string(target).expect("LIST is readable").lines().map(str::to_owned).collect(),
+        "t1" => {
+            std::fs::read_to_string(target).expect("LIST is readable").lines().map(str::to_owned).collect()
+        }
         "t2" => vec![target.clone()],
         other => panic!("task {other} is none of t1, t2"),
     };
