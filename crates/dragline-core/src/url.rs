@@ -175,25 +175,28 @@ impl CanonicalUrl {
 
 /// Returns the dedupe key of a canonical URL text: see [`CanonicalUrl::dedupe_key`].
 pub fn dedupe_key(text: &str) -> Cow<'_, str> {
-    let host_has_dot = || {
-        let authority = text.split('/').nth(2).unwrap_or_default();
-        let host = authority.split(['?', ':']).next().unwrap_or_default();
-        host.len() > 1 && host.ends_with('.')
-    };
-    if !text.contains('%') && !text.ends_with('?') && !host_has_dot() {
+    let dot = trailing_host_dot(text);
+    if dot.is_none() && !text.ends_with('?') && memchr::memchr(b'%', text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }
-    let mut key = normalise_escapes(text);
+    let undotted = match dot.and_then(|dot| Some((text.get(..dot)?, text.get(dot + 1..)?))) {
+        Some((before, after)) => Cow::Owned(format!("{before}{after}")),
+        None => Cow::Borrowed(text),
+    };
+    let mut key = normalise_escapes(&undotted);
     if key.ends_with('?') {
         key.pop();
     }
-    if host_has_dot() {
-        let host_start = key.find("://").map_or(0, |at| at + 3);
-        let host_len = key.get(host_start..).and_then(|rest| rest.find(['/', '?', ':']));
-        let dot = host_len.map_or(key.len(), |len| host_start + len).saturating_sub(1);
-        key.remove(dot);
-    }
     Cow::Owned(key)
+}
+
+/// Returns where the host's trailing dot stands, when it has one.
+fn trailing_host_dot(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let start = if text.starts_with("https") { Scheme::Https } else { Scheme::Http }.prefix_len();
+    let rest = bytes.get(start..)?;
+    let len = memchr::memchr3(b'/', b':', b'?', rest).unwrap_or(rest.len());
+    (len > 1 && rest.get(len - 1) == Some(&b'.')).then_some(start + len - 1)
 }
 
 /// Upper-cases every percent escape and decodes those of unreserved octets (RFC 3986 6.2.2.1 and 6.2.2.2).
