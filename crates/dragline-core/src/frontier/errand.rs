@@ -99,7 +99,7 @@ impl MemFrontier {
             RobotsAnswer::Unavailable { .. } => self.end_errand(number, RobotsState::Unavailable(expires)),
             RobotsAnswer::Redirect(target) => self.redirect_errand(number, target),
             RobotsAnswer::Unreachable { outcome, message, .. } => {
-                self.retry_errand(number, outcome, &message)
+                self.retry_errand(number, outcome, &message);
             }
         }
     }
