@@ -1,0 +1,47 @@
+//! Crawls ten pages with a closure as handler, and counts the words of each.
+//!
+//! `cargo run --example closure` needs no network: the pages are served on loopback.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dragline::page::{ExtractRules, link_extractor, text};
+use dragline::prelude::*;
+use dragline_testkit::TenPages;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let site = TenPages::start()?;
+    let words = Arc::new(Mutex::new(BTreeMap::new()));
+    let (counted, follow_links) = (Arc::clone(&words), link_extractor(ExtractRules::default()));
+    let route = Route::closure("words", move |page: &Page| {
+        // A page may be handled twice when its worker died in between. An entry under its URL does not mind.
+        let words = words_of(&text(page));
+        counted.lock().expect("nobody panics while counting").insert(page.url.to_string(), words);
+        follow_links(page)
+    });
+    let end = Crawl::builder()
+        .seed(site.seed().as_str())
+        .allow_network("127.0.0.0/8")
+        .rules(|rules| {
+            // Our own server: nobody to be polite to.
+            rules.politeness.delay = Duration::ZERO;
+            rules.politeness.adaptive = false;
+        })
+        .route(route)
+        .build()?
+        .run()?;
+    for (url, words) in words.lock().expect("the crawl is over").iter() {
+        println!("{words:4}  {url}");
+    }
+    println!("{}", end.report);
+    Ok(())
+}
+
+/// Counts the words between tags.
+fn words_of(html: &str) -> usize {
+    html.split('<')
+        .filter_map(|part| part.split_once('>'))
+        .map(|(_, text)| text.split_whitespace().count())
+        .sum()
+}
