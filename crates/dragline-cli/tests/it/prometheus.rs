@@ -4,8 +4,7 @@
 //! `DRAGLINE_REQUIRE_REAL` is `1`.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -14,10 +13,10 @@ use dragline_testkit::{ChildGuard, ports, real, wait_until};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::http::get;
+
 /// How long Prometheus may take to start, to scrape, to evaluate.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long it may take to answer one request.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A Prometheus on a loopback port of its own that scrapes one target each second and evaluates the committed
 /// rules; killed by its id, and its folder removed, on drop.
@@ -121,8 +120,8 @@ impl RealPrometheus {
     }
 
     fn get(&self, path: &str) -> Option<Value> {
-        let (status, body) = get(self.address, path).ok()?;
-        (status == 200).then(|| serde_json::from_slice(&body).ok()).flatten()
+        let answer = get(self.address, path, "tests").ok()?;
+        (answer.status == 200).then(|| serde_json::from_slice(&answer.body).ok()).flatten()
     }
 
     fn log(&self) -> String {
@@ -179,20 +178,6 @@ fn panel_queries() -> Vec<(String, String)> {
         }
     }
     queries
-}
-
-/// Returns status and body of one request; HTTP/1.0, so that the body ends with the connection.
-fn get(address: SocketAddr, path: &str) -> std::io::Result<(u16, Vec<u8>)> {
-    let mut stream = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT)?;
-    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let end_of_head = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(answer.len());
-    let body = answer.split_off((end_of_head + 4).min(answer.len()));
-    let head = String::from_utf8_lossy(&answer);
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
-    Ok((status, body))
 }
 
 fn percent_encoded(text: &str) -> String {
