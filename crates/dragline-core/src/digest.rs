@@ -43,6 +43,7 @@ pub fn digest(lease: &Lease, response: FetchResponse, rules: &CrawlRules, at: Wa
         outcome: response.outcome,
         status: response.status,
         content_type: content_type.map(|value| value.trim().into()),
+        received_bytes: response.received_bytes,
         body_wire_bytes: response.body_wire_bytes,
         body_bytes: u64::try_from(response.body.len()).unwrap_or(u64::MAX),
         truncated: response.outcome == Outcome::OkTruncated,

@@ -22,6 +22,8 @@ pub struct FetchSummary {
     pub status: Option<u16>,
     /// The media type without parameters, when one was named.
     pub content_type: Option<Box<str>>,
+    /// All bytes received, heads and framing included.
+    pub received_bytes: u64,
     /// Bytes of the body as received.
     pub body_wire_bytes: u64,
     /// Bytes of the body as decoded.

@@ -32,8 +32,9 @@ impl Default for PoolRules {
 
 /// The workers of one handler pool and the pages that wait for them.
 ///
-/// A page in flight at a worker that dies is a suspect: it is given to a worker alone, with nothing beside it. If
-/// that worker dies too the page is guilty and a dead letter; otherwise it is cleared and answered like any other.
+/// A page in flight at a worker that dies or hangs is a suspect: it is given to a worker alone, with nothing beside
+/// it. If that worker dies or hangs too the page is guilty and a dead letter; otherwise it is cleared and answered
+/// like any other.
 #[derive(Debug)]
 pub struct Roster {
     rules: PoolRules,
@@ -48,15 +49,33 @@ pub struct Roster {
 struct Worker {
     id: WorkerId,
     ready: bool,
-    in_flight: Vec<(Token, Time)>,
+    /// In the order given.
+    in_flight: Vec<Held>,
     /// Holds a suspect, beside which nothing is given.
     alone: bool,
+}
+
+/// A page at a worker.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    token: Token,
+    /// When it is overdue: a worker may handle its pages one after the other, so each in front may take the timeout.
+    due: Time,
+}
+
+/// What a worker did when it died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiedWhile {
+    /// It had begun a page that it did not answer.
+    Handling,
+    /// It was found dead before its next page was begun, such as after it had stopped itself.
+    Idle,
 }
 
 /// What a worker's death leads to.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Death {
-    /// The page that proved guilty: it killed a worker that held nothing else.
+    /// The page that proved guilty: the worker held nothing else.
     pub dead_letter: Option<Token>,
     /// The worker that takes its place and when to start it; `None`: the restart budget is used up.
     pub successor: Option<(WorkerId, Time)>,
@@ -109,7 +128,7 @@ impl Roster {
         {
             self.suspects.pop_front();
             worker.alone = true;
-            worker.in_flight.push((suspect, now));
+            worker.in_flight.push(Held { token: suspect, due: now + self.rules.timeout });
             return Some((worker.id, suspect));
         }
         // While suspects wait, one worker is left to run empty so that they get their turn.
@@ -130,28 +149,35 @@ impl Roster {
             return None;
         }
         let token = self.queue.pop_front()?;
-        emptiest.in_flight.push((token, now));
+        let turns = u32::try_from(emptiest.in_flight.len() + 1).unwrap_or(u32::MAX);
+        emptiest.in_flight.push(Held { token, due: now + self.rules.timeout.saturating_mul(turns) });
         Some((emptiest.id, token))
     }
 
     /// Takes a worker's answer to a page; `false`: the worker is gone or does not hold it, the answer is stale.
-    pub fn answered(&mut self, id: WorkerId, token: Token) -> bool {
+    pub fn answered(&mut self, id: WorkerId, token: Token, now: Time) -> bool {
+        let timeout = self.rules.timeout;
         let Some(worker) = self.worker(id) else { return false };
-        let Some(position) = worker.in_flight.iter().position(|&(held, _)| held == token) else {
+        let Some(position) = worker.in_flight.iter().position(|held| held.token == token) else {
             return false;
         };
-        worker.in_flight.swap_remove(position);
+        worker.in_flight.remove(position);
         worker.alone = false;
+        // The next in turn has been begun by now.
+        if let Some(next) = worker.in_flight.first_mut() {
+            next.due = next.due.min(now + timeout);
+        }
         true
     }
 
-    /// Buries a worker that died: its pages become suspects, the one that was alone is a dead letter.
-    pub fn died(&mut self, id: WorkerId, now: Time) -> Option<Death> {
+    /// Buries a worker that died: its pages become suspects; one that was begun alone as a suspect is a dead letter.
+    pub fn died(&mut self, id: WorkerId, now: Time, during: DiedWhile) -> Option<Death> {
         let position = self.workers.iter().position(|worker| worker.id == id)?;
         let dead = self.workers.remove(position);
-        let guilty = if dead.alone { dead.in_flight.first().map(|&(token, _)| token) } else { None };
+        let guilty = dead.in_flight.first().filter(|_| dead.alone && during == DiedWhile::Handling);
+        let guilty = guilty.map(|held| held.token);
         if guilty.is_none() {
-            self.suspects.extend(dead.in_flight.iter().map(|&(token, _)| token));
+            self.suspect(&dead);
         }
         let restart_at = if guilty.is_some() {
             // This death and the one that made the page a suspect are the page's doing.
@@ -164,31 +190,30 @@ impl Roster {
         Some(Death { dead_letter: guilty, successor })
     }
 
-    /// Gives up a worker that holds a page for longer than the timeout: the page is a dead letter, its others go back
-    /// to the queue's front, and a successor is named. The thread it hangs on is lost.
-    pub fn abandon_overdue(&mut self, now: Time) -> Option<(WorkerId, Token, Death)> {
-        let timeout = self.rules.timeout;
-        let overdue = |worker: &Worker| {
-            worker.in_flight.iter().find(|&&(_, since)| now - since > timeout).map(|&(token, _)| token)
-        };
-        let (position, late) = self
-            .workers
-            .iter()
-            .enumerate()
-            .find_map(|(position, worker)| Some((position, overdue(worker)?)))?;
+    /// Gives up a worker that does not answer in time, with the thread it hangs on, and names a successor. A page it
+    /// held alone is a dead letter; of several none is blamed yet, since an answer may be stuck behind the one that
+    /// hangs: they become suspects.
+    pub fn abandon_overdue(&mut self, now: Time) -> Option<(WorkerId, Death)> {
+        let overdue = |worker: &Worker| worker.in_flight.iter().any(|held| now > held.due);
+        let position = self.workers.iter().position(overdue)?;
         let hung = self.workers.remove(position);
-        for &(token, _) in hung.in_flight.iter().rev().filter(|&&(token, _)| token != late) {
-            self.queue.push_front(token);
+        let dead_letter = match hung.in_flight.as_slice() {
+            [only] => Some(only.token),
+            _ => None,
+        };
+        if dead_letter.is_none() {
+            self.suspect(&hung);
+        } else if hung.alone {
+            // The death that made it a suspect is its doing; this one is charged, because a thread is lost.
+            self.budget.refund();
         }
         let successor = self.budget.charge(now).map(|at| (self.recruit(), at));
-        Some((hung.id, late, Death { dead_letter: Some(late), successor }))
+        Some((hung.id, Death { dead_letter, successor }))
     }
 
-    /// Returns when the oldest page in flight is overdue.
+    /// Returns when the next page in flight is overdue.
     pub fn next_deadline(&self) -> Option<Time> {
-        let oldest =
-            self.workers.iter().flat_map(|worker| &worker.in_flight).map(|&(_, since)| since).min()?;
-        Some(oldest + self.rules.timeout)
+        self.workers.iter().flat_map(|worker| &worker.in_flight).map(|held| held.due).min()
     }
 
     /// Returns the workers that are ready or starting.
@@ -204,6 +229,16 @@ impl Roster {
     /// Returns how many pages wait for a worker.
     pub fn queued(&self) -> usize {
         self.queue.len() + self.suspects.len()
+    }
+
+    /// Has the pages of a lost worker tried alone, those that were suspects before in front.
+    fn suspect(&mut self, lost: &Worker) {
+        let tokens = lost.in_flight.iter().map(|held| held.token);
+        if lost.alone {
+            tokens.for_each(|token| self.suspects.push_front(token));
+        } else {
+            self.suspects.extend(tokens);
+        }
     }
 
     fn worker(&mut self, id: WorkerId) -> Option<&mut Worker> {
@@ -236,9 +271,9 @@ mod tests {
         (1..=5).for_each(|token| roster.enqueue(Token(token)));
         assert_eq!(given(&mut roster), [(0, 1), (1, 2), (0, 3), (1, 4)]);
         assert_eq!((roster.in_flight(), roster.queued()), (4, 1));
-        assert!(roster.answered(WorkerId(1), Token(2)));
+        assert!(roster.answered(WorkerId(1), Token(2), Time::ZERO));
         assert_eq!(given(&mut roster), [(1, 5)]);
-        assert!(!roster.answered(WorkerId(1), Token(2)), "an answer counts once");
+        assert!(!roster.answered(WorkerId(1), Token(2), Time::ZERO), "an answer counts once");
     }
 
     #[test]
@@ -256,20 +291,20 @@ mod tests {
         let mut roster = pool(1, 8);
         (1..=3).for_each(|token| roster.enqueue(Token(token)));
         assert_eq!(given(&mut roster).len(), 3);
-        let death = roster.died(WorkerId(0), Time::ZERO).unwrap();
+        let death = roster.died(WorkerId(0), Time::ZERO, DiedWhile::Handling).unwrap();
         assert_eq!(death.dead_letter, None);
         let (second, _) = death.successor.unwrap();
         roster.ready(second);
         roster.enqueue(Token(4));
         assert_eq!(given(&mut roster), [(1, 1)], "alone: nothing beside it");
-        assert!(roster.answered(second, Token(1)));
+        assert!(roster.answered(second, Token(1), Time::ZERO));
         assert_eq!(given(&mut roster), [(1, 2)]);
-        let death = roster.died(second, Time::ZERO).unwrap();
+        let death = roster.died(second, Time::ZERO, DiedWhile::Handling).unwrap();
         assert_eq!(death.dead_letter, Some(Token(2)));
         let (third, _) = death.successor.unwrap();
         roster.ready(third);
         assert_eq!(given(&mut roster), [(2, 3)]);
-        assert!(roster.answered(third, Token(3)));
+        assert!(roster.answered(third, Token(3), Time::ZERO));
         assert_eq!(given(&mut roster), [(2, 4)]);
         assert_eq!(roster.budget.charged(), 0, "the guilty page answers for both deaths");
     }
@@ -279,8 +314,9 @@ mod tests {
         let mut roster = pool(2, 1);
         (1..=6).for_each(|token| roster.enqueue(Token(token)));
         assert_eq!(given(&mut roster), [(0, 1), (1, 2)]);
-        let (successor, _) = roster.died(WorkerId(0), Time::ZERO).unwrap().successor.unwrap();
-        assert!(roster.answered(WorkerId(1), Token(2)));
+        let (successor, _) =
+            roster.died(WorkerId(0), Time::ZERO, DiedWhile::Handling).unwrap().successor.unwrap();
+        assert!(roster.answered(WorkerId(1), Token(2), Time::ZERO));
         assert_eq!(given(&mut roster), [(1, 1)], "the suspect goes before the queue");
         roster.ready(successor);
         assert_eq!(given(&mut roster), [(2, 3)]);
@@ -291,27 +327,84 @@ mod tests {
         let mut roster = pool(1, 1);
         let mut id = WorkerId(0);
         let mut borne = 0;
-        while let Some((successor, _)) = roster.died(id, Time::ZERO).unwrap().successor {
+        while let Some((successor, _)) = roster.died(id, Time::ZERO, DiedWhile::Handling).unwrap().successor {
             id = successor;
             borne += 1;
         }
         assert_eq!(borne, 10);
     }
 
+    fn secs(secs: u64) -> Time {
+        Time::from_secs(secs)
+    }
+
+    #[test]
+    fn a_worker_that_stopped_itself_does_not_charge_the_page_it_never_began() {
+        let mut roster = pool(1, 8);
+        (1..=2).for_each(|token| roster.enqueue(Token(token)));
+        assert_eq!(given(&mut roster).len(), 2);
+        let mut id = WorkerId(0);
+        for _ in 0..3 {
+            let death = roster.died(id, Time::ZERO, DiedWhile::Idle).unwrap();
+            assert_eq!(death.dead_letter, None);
+            id = death.successor.unwrap().0;
+            roster.ready(id);
+            assert_eq!(given(&mut roster), [(id.0, 1)], "its turn is not lost");
+        }
+        assert_eq!(roster.budget.charged(), 3, "nobody answers for these deaths");
+    }
+
     #[test]
     fn a_hung_worker_is_given_up_with_its_page() {
-        let mut roster = pool(1, 2);
-        roster.enqueue(Token(1));
-        assert_eq!(roster.dispatch(Time::ZERO), Some((WorkerId(0), Token(1))));
-        roster.enqueue(Token(2));
-        assert_eq!(roster.dispatch(Time::from_secs(30)), Some((WorkerId(0), Token(2))));
-        assert_eq!(roster.next_deadline(), Some(Time::from_secs(60)));
-        assert_eq!(roster.abandon_overdue(Time::from_secs(60)), None);
-        let (hung, late, death) = roster.abandon_overdue(Time::from_secs(61)).unwrap();
-        assert_eq!((hung, late), (WorkerId(0), Token(1)));
+        let mut roster = pool(1, 1);
+        (1..=2).for_each(|token| roster.enqueue(Token(token)));
+        assert_eq!(given(&mut roster), [(0, 1)]);
+        assert_eq!(roster.next_deadline(), Some(secs(60)));
+        assert_eq!(roster.abandon_overdue(secs(60)), None);
+        let (hung, death) = roster.abandon_overdue(secs(61)).unwrap();
+        assert_eq!((hung, death.dead_letter), (WorkerId(0), Some(Token(1))));
         let (successor, _) = death.successor.unwrap();
-        assert!(!roster.answered(hung, Token(2)), "whatever it still says is stale");
+        assert!(!roster.answered(hung, Token(1), secs(61)), "whatever it still says is stale");
         roster.ready(successor);
-        assert_eq!(roster.dispatch(Time::from_secs(62)), Some((successor, Token(2))));
+        assert_eq!(roster.dispatch(secs(62)), Some((successor, Token(2))));
+    }
+
+    #[test]
+    fn of_several_pages_at_a_hung_worker_only_the_one_that_hangs_alone_is_a_dead_letter() {
+        let mut roster = pool(1, 2);
+        (1..=2).for_each(|token| roster.enqueue(Token(token)));
+        assert_eq!(given(&mut roster), [(0, 1), (0, 2)]);
+        let (hung, death) = roster.abandon_overdue(secs(61)).unwrap();
+        assert_eq!((hung, death.dead_letter), (WorkerId(0), None));
+        let (second, _) = death.successor.unwrap();
+        roster.ready(second);
+        assert_eq!(roster.dispatch(secs(61)), Some((second, Token(1))));
+        assert_eq!(roster.dispatch(secs(61)), None, "alone");
+        assert!(roster.answered(second, Token(1), secs(62)));
+        assert_eq!(roster.dispatch(secs(62)), Some((second, Token(2))));
+        let (_, death) = roster.abandon_overdue(secs(123)).unwrap();
+        assert_eq!(death.dead_letter, Some(Token(2)));
+        assert_eq!(roster.budget.charged(), 1, "one page, one charge");
+    }
+
+    #[test]
+    fn a_slow_worker_with_many_pages_is_not_hung_while_it_answers() {
+        let mut roster = pool(1, 8);
+        (0..8).for_each(|token| roster.enqueue(Token(token)));
+        assert_eq!(given(&mut roster).len(), 8);
+        for token in 0..8 {
+            let now = secs(59 * (token + 1));
+            assert_eq!(roster.abandon_overdue(now), None, "page {token}");
+            assert!(roster.answered(WorkerId(0), Token(token), now));
+        }
+    }
+
+    #[test]
+    fn the_page_behind_an_answer_is_overdue_a_timeout_later() {
+        let mut roster = pool(1, 8);
+        (1..=3).for_each(|token| roster.enqueue(Token(token)));
+        assert_eq!(given(&mut roster).len(), 3);
+        assert!(roster.answered(WorkerId(0), Token(1), secs(1)));
+        assert_eq!(roster.next_deadline(), Some(secs(61)));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, WrapFuture};
 use dragline_core::frontier::Drain as DrainMode;
 use dragline_core::report::{Ended, Report};
 use dragline_telemetry::Telemetry;
@@ -13,7 +13,9 @@ use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::desk::{End, Problem};
-use crate::messages::{Appoint, CrawlEnded, Drain, GetStatus, Halt, Interrupt, Pause, Status, TakeSample};
+use crate::messages::{
+    Appoint, CrawlEnded, Drain, GetSnapshot, GetStatus, Halt, Interrupt, Pause, Status, Stop, TakeSample,
+};
 use crate::metrics::Metrics;
 use crate::post::{Mailbox, Post};
 use crate::supervisor::Supervisor;
@@ -62,8 +64,16 @@ impl Control {
         StateChanged { state }.record(&self.telemetry);
     }
 
-    /// Reports the end, once, and stops every actor below.
-    fn finish(&mut self, end: End, status: Option<Status>, stopped_by: Option<Signal>) {
+    /// Reports the end, once, and stops every actor below and this one.
+    fn finish(
+        &mut self,
+        end: End,
+        status: Option<Status>,
+        stopped_by: Option<Signal>,
+        ctx: &mut Context<Self>,
+    ) {
+        // Its timer would keep it alive for ever.
+        ctx.stop();
         let Some(ended) = self.ended.take() else { return };
         self.state(RunState::Stopped);
         let status = status.unwrap_or_default();
@@ -86,6 +96,34 @@ impl Control {
         }
     }
 
+    /// Ends the crawl with the last numbers that the supervisor told before it died.
+    fn mourn(&mut self, ctx: &mut Context<Self>) {
+        self.supervisor = None;
+        let snapshot = self.metrics.send(GetSnapshot).into_actor(self);
+        ctx.spawn(actix::fut::ActorFutureExt::map(snapshot, |status, control: &mut Self, ctx| {
+            let what = "the supervisor died: this is a bug, its panic is in the log";
+            let end = End::failed(Problem::Internal(what.into()));
+            control.finish(end, status.ok().flatten(), None, ctx);
+        }));
+    }
+
+    /// Takes a last look at the counts and ends the crawl where it stands.
+    fn stop(&self, signal: Option<Signal>, ctx: &mut Context<Self>) {
+        let Some(supervisor) = self.supervisor.clone() else { return };
+        let metrics = self.metrics.clone();
+        let look = async move {
+            let asked = tokio::time::timeout(LAST_LOOK, supervisor.ask(GetStatus)).await;
+            let status = asked.ok().and_then(Result::ok)?;
+            let shown = metrics.send(TakeSample(status.clone())).await;
+            tracing::trace!(target: "dragline::actor", shown = shown.is_ok(), "last look taken");
+            Some(status)
+        };
+        let look = look.into_actor(self);
+        ctx.spawn(actix::fut::ActorFutureExt::map(look, move |status, control: &mut Self, ctx| {
+            control.finish(End::because(Ended::Stopped), status, signal, ctx);
+        }));
+    }
+
     fn drain(&self, mode: DrainMode) {
         if let Some(supervisor) = &self.supervisor {
             self.state(RunState::Draining);
@@ -98,10 +136,9 @@ impl Actor for Control {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.run_interval(WATCH_TICK, |control, _| {
+        ctx.run_interval(WATCH_TICK, |control, ctx| {
             if control.supervisor.as_ref().is_some_and(|supervisor| !supervisor.connected()) {
-                let what = "the supervisor died: this is a bug, its panic is in the log";
-                control.finish(End::failed(Problem::Internal(what.into())), None, None);
+                control.mourn(ctx);
             }
         });
     }
@@ -125,17 +162,20 @@ impl Handler<Interrupt> for Control {
     fn handle(&mut self, Interrupt(signal): Interrupt, ctx: &mut Context<Self>) {
         self.mailbox.started();
         self.interrupts += 1;
-        let Some(supervisor) = self.supervisor.clone() else { return };
         if self.interrupts == 1 {
             self.drain(DrainMode::Keep);
-            return;
+        } else {
+            self.stop(Some(signal), ctx);
         }
-        let look = async move { tokio::time::timeout(LAST_LOOK, supervisor.addr().send(GetStatus)).await };
-        let look = look.into_actor(self);
-        ctx.spawn(actix::fut::ActorFutureExt::map(look, move |status, control: &mut Self, _| {
-            let status = status.ok().and_then(Result::ok);
-            control.finish(End::because(Ended::Stopped), status, Some(signal));
-        }));
+    }
+}
+
+/// Stops at once on request.
+impl Handler<Stop> for Control {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
+        self.stop(None, ctx);
     }
 }
 
@@ -167,8 +207,8 @@ impl Handler<CrawlEnded> for Control {
     fn handle(&mut self, CrawlEnded { end, status }: CrawlEnded, ctx: &mut Context<Self>) {
         self.mailbox.started();
         let shown = self.metrics.send(TakeSample(status.clone())).into_actor(self);
-        ctx.spawn(actix::fut::ActorFutureExt::map(shown, move |_, control: &mut Self, _| {
-            control.finish(end, Some(status), None);
+        ctx.spawn(actix::fut::ActorFutureExt::map(shown, move |_, control: &mut Self, ctx| {
+            control.finish(end, Some(status), None, ctx);
         }));
     }
 }

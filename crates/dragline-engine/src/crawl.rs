@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use actix::{Actor, Addr, MailboxError};
+use actix::{Addr, MailboxError};
 use dragline_core::Outlinks;
 use dragline_core::frontier::{Drain as DrainMode, MemFrontier, OfferBatch, OfferFrom};
 use dragline_core::hints::SeenHints;
@@ -23,7 +23,7 @@ use crate::desk::{BytesCredits, Desk, DeskParts, SinkEdge};
 use crate::fetcher::{FetcherGauges, FetcherParts};
 use crate::handler::Route;
 use crate::handler_host::WorkerContext;
-use crate::messages::{Appoint, Drain, Gather, GetSnapshot, Interrupt, Pause, Status};
+use crate::messages::{Appoint, Drain, Gather, GetSnapshot, Interrupt, Pause, Status, Stop};
 use crate::metrics::Metrics;
 use crate::placement::Placement;
 use crate::post::{Mailbox, Post};
@@ -118,7 +118,8 @@ impl Plumbing {
             last: None,
         };
         let metrics_seat = self.placement.worker();
-        let metrics = Metrics::start_in_arbiter(metrics_seat.handle(), |_| metrics);
+        let metrics = metrics_seat.start(MAILBOX_SLACK, || metrics);
+        let metrics_seat = Arc::new(metrics_seat);
         let (ended, end) = oneshot::channel();
         let control_mailbox = Mailbox::open(&telemetry, "control", MAILBOX_SLACK);
         let control = Control {
@@ -130,7 +131,7 @@ impl Plumbing {
             ended: Some(ended),
             interrupts: 0,
         };
-        let control = Post::new(control.start(), control_mailbox);
+        let control = Post::new(Seat::here().start(MAILBOX_SLACK, || control), control_mailbox);
         let mut tasks = Tasks::default();
         if parts.handle_signals {
             tasks.spawn(listen_for_signals(control.clone()));
@@ -141,8 +142,9 @@ impl Plumbing {
         if metrics.try_send(Appoint(supervisor)).is_err() {
             tracing::error!(target: "dragline::actor", "the metrics actor did not start");
         }
-        let handle = CrawlHandle { control: control.addr().clone(), metrics, telemetry };
-        RunningCrawl { handle, end, _tasks: tasks, _seats: vec![metrics_seat, supervisor_seat] }
+        let control = control.addr().clone();
+        let handle = CrawlHandle { control, metrics, telemetry, _metrics_seat: metrics_seat };
+        RunningCrawl { handle, end, _tasks: tasks, _supervisor_seat: supervisor_seat }
     }
 
     fn start_supervisor(
@@ -188,7 +190,6 @@ impl Plumbing {
             workers,
             control,
             mailbox: mailbox.clone(),
-            capacity,
             desk: Desk::new(DeskParts {
                 frontier: Box::new(MemFrontier::new((*rules).clone(), fingerprinter, self.seed)),
                 rules,
@@ -204,7 +205,7 @@ impl Plumbing {
             }),
             sinks: parts.sinks,
         };
-        let addr = Supervisor::start_in_arbiter(seat.handle(), move |_| Supervisor::new(supervisor));
+        let addr = seat.start(capacity, move || Supervisor::new(supervisor));
         Post::new(addr, mailbox)
     }
 
@@ -303,7 +304,7 @@ pub struct RunningCrawl {
     handle: CrawlHandle,
     end: oneshot::Receiver<CrawlEnd>,
     _tasks: Tasks,
-    _seats: Vec<Seat>,
+    _supervisor_seat: Seat,
 }
 
 impl RunningCrawl {
@@ -324,12 +325,14 @@ impl RunningCrawl {
     }
 }
 
-/// Looks at a running crawl and steers it, from any thread.
+/// Looks at a running crawl and steers it, from any thread. The last numbers can be read after the end too.
 #[derive(Clone)]
 pub struct CrawlHandle {
     control: Addr<Control>,
     metrics: Addr<Metrics>,
     telemetry: Arc<Telemetry>,
+    /// Keeps the metrics actor's thread for as long as somebody may ask.
+    _metrics_seat: Arc<Seat>,
 }
 
 impl CrawlHandle {
@@ -364,6 +367,15 @@ impl CrawlHandle {
     pub async fn drain(&self, mode: DrainMode) {
         let sent = self.control.send(Drain(mode)).await;
         tracing::debug!(target: "dragline::actor", ok = sent.is_ok(), "drain asked for");
+    }
+
+    /// Ends the crawl where it stands: what is in flight stays pending.
+    ///
+    /// # Cancel safety
+    /// The wish may have been taken when it is dropped.
+    pub async fn stop(&self) {
+        let sent = self.control.send(Stop).await;
+        tracing::debug!(target: "dragline::actor", ok = sent.is_ok(), "stop asked for");
     }
 
     /// Stops leasing, or goes on; what is in flight is finished either way.

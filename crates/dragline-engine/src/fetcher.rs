@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use actix::{Actor, AsyncContext, Context, Handler};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use dragline_core::digest::{FetchDone, digest};
 use dragline_core::fetch::{AtCap, FetchLimits, FetchRequest, FetchResponse, Method, Phase};
 use dragline_core::frontier::{Lease, Purpose};
@@ -17,7 +17,7 @@ use dragline_telemetry::events::FetchFinished;
 
 use crate::clock::Clock;
 use crate::lanes::{LaneQueue, Outbox, isolate};
-use crate::messages::{Assign, FetchesDone};
+use crate::messages::{Assign, FetcherStarted, FetchesDone};
 use crate::post::{Mailbox, Post};
 use crate::spawn::Tasks;
 use crate::supervisor::Supervisor;
@@ -85,7 +85,11 @@ impl Fetcher {
     /// Measures how late a timer of this arbiter comes.
     fn watch_lag(&mut self, ctx: &mut Context<Self>) {
         let mut due = self.parts.clock.now() + LAG_TICK;
-        ctx.run_interval(LAG_TICK, move |fetcher, _| {
+        ctx.run_interval(LAG_TICK, move |fetcher, ctx| {
+            if !fetcher.supervisor.connected() {
+                // Timers of its own would keep it alive for ever.
+                ctx.stop();
+            }
             let now = fetcher.parts.clock.now();
             fetcher.parts.telemetry.arbiter_lag(fetcher.index, now - due);
             due = now.max(due) + LAG_TICK;
@@ -109,8 +113,8 @@ impl Actor for Fetcher {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.set_mailbox_capacity(self.lanes + 1);
-        let outbox = Outbox::new();
+        let (index, supervisor) = (self.index, self.supervisor.clone());
+        let outbox = Outbox::new(DONE_MAX, move |done| supervisor.send(FetchesDone { fetcher: index, done }));
         for _ in 0..self.lanes {
             let lane = Lane {
                 parts: self.parts.clone(),
@@ -123,8 +127,8 @@ impl Actor for Fetcher {
             };
             self.tasks.spawn(lane.run());
         }
-        let (fetcher, supervisor) = (self.index, self.supervisor.clone());
-        self.tasks.spawn(outbox.run(DONE_MAX, move |done| supervisor.send(FetchesDone { fetcher, done })));
+        self.tasks.spawn(outbox.run());
+        self.supervisor.send(FetcherStarted { fetcher: self.index });
         self.watch_lag(ctx);
         ctx.run_interval(TRANSPORT_TICK, |fetcher, _| {
             fetcher.transport.tick();

@@ -1,19 +1,22 @@
-//! Runs one worker of a handler pool: gives it pages under credits, and prepares its answers on its own thread.
+//! Runs one worker of a handler pool: gives it pages under credits, one after the other, and prepares its answers.
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, Context, Handler, Recipient};
 use dragline_core::frontier::{OfferBatch, OfferFrom, OfferSource, Token};
 use dragline_core::hints::SeenHints;
 use dragline_core::ledger::Answer;
-use dragline_core::roster::WorkerId;
+use dragline_core::roster::{DiedWhile, WorkerId};
 use dragline_core::rules::{CrawlRules, ScopeRules};
 use dragline_core::url::Fingerprinter;
 use dragline_core::{FailKind, Handled, LinkRefusal, Outlinks, Page, Verdict};
 use dragline_telemetry::events::HandlerFinished;
 use dragline_telemetry::labels::HandlerOutcome;
 use dragline_telemetry::{LabelId, Telemetry};
+use tokio::sync::Semaphore;
+use tokio::task::yield_now;
 
 use crate::clock::Clock;
 use crate::handler::{HandlePage, HandleResult, Recruit};
@@ -25,6 +28,9 @@ use crate::supervisor::Supervisor;
 
 /// Answers in one message to the supervisor.
 const ANSWERS_MAX: usize = 32;
+
+/// From this long on an answer is sent at once: nothing may keep it behind the next page, which may hang.
+const SLOW: Duration = Duration::from_millis(1);
 
 /// What every worker of a crawl needs to know.
 #[derive(Clone, Debug)]
@@ -65,20 +71,20 @@ impl HandlerHost {
 impl Actor for HandlerHost {
     type Context = Context<Self>;
 
-    fn started(&mut self, ctx: &mut Context<Self>) {
+    fn started(&mut self, _: &mut Context<Self>) {
         let HostParts { route, worker, credits, .. } = self.parts;
-        ctx.set_mailbox_capacity(credits + 1);
         let actor = (self.parts.recruit)();
-        let answers = Outbox::new();
-        for _ in 0..credits {
-            let (parts, actor) = (self.parts.clone(), actor.clone());
-            let (pages, answers) = (Rc::clone(&self.pages), Rc::clone(&answers));
-            self.tasks.spawn(Credit { parts, actor, pages, answers }.run());
-        }
         let supervisor = self.parts.supervisor.clone();
-        self.tasks.spawn(answers.run(ANSWERS_MAX, move |answers| {
+        let answers = Outbox::new(ANSWERS_MAX, move |answers| {
             supervisor.send(PagesHandled { route, worker, answers });
-        }));
+        });
+        let turns = Rc::new(Semaphore::new(1));
+        for _ in 0..credits {
+            let (parts, actor, turns) = (self.parts.clone(), actor.clone(), Rc::clone(&turns));
+            let (pages, answers) = (Rc::clone(&self.pages), Rc::clone(&answers));
+            self.tasks.spawn(Credit { parts, actor, turns, pages, answers }.run());
+        }
+        self.tasks.spawn(answers.run());
         self.parts.supervisor.send(WorkerStarted { route, worker });
     }
 }
@@ -97,6 +103,8 @@ impl Handler<HandlePages> for HandlerHost {
 struct Credit {
     parts: HostParts,
     actor: Recipient<HandlePage>,
+    /// Held by the one credit that sends: an actor drains its mailbox without a pause, and no answer leaves until then.
+    turns: Rc<Semaphore>,
     pages: Rc<LaneQueue<(Token, Arc<Page>)>>,
     answers: Rc<Outbox<(Token, Answer)>>,
 }
@@ -105,23 +113,32 @@ impl Credit {
     async fn run(self) {
         let HostParts { route, worker, .. } = self.parts;
         let context = &self.parts.context;
+        // The actor's pages are the supervisor's to give to another.
+        let died = |during| self.parts.supervisor.send(WorkerDied { route, worker, during });
         loop {
             let (token, page) = self.pages.next().await;
+            let Ok(turn) = self.turns.acquire().await else { return };
+            if !self.actor.connected() {
+                return died(DiedWhile::Idle);
+            }
             let began = context.clock.now();
-            let reply = self.actor.send(HandlePage(Arc::clone(&page))).await;
+            let reply = self.actor.send(HandlePage(Arc::clone(&page)));
+            yield_now().await;
+            drop(turn);
+            let Ok(result) = reply.await else { return died(DiedWhile::Handling) };
             let duration = context.clock.now() - began;
-            let Ok(result) = reply else {
-                // The actor is gone; its pages are the supervisor's to give to another.
-                self.parts.supervisor.send(WorkerDied { route, worker });
-                return;
-            };
             let answer = self.prepare(&page, result);
             if let Some(&handler) = context.labels.get(route) {
                 let outcome = outcome(&answer);
                 let event = HandlerFinished { handler, url: page.url.as_str(), outcome, duration };
                 event.record(&context.telemetry);
             }
+            // Its bytes credits are free when the supervisor looks for some.
+            drop(page);
             self.answers.push((token, answer));
+            if duration >= SLOW {
+                self.answers.flush();
+            }
         }
     }
 

@@ -47,16 +47,18 @@ impl<T> LaneQueue<T> {
 }
 
 /// Gathers results within one arbiter and hands them on in batches of bounded size.
-#[derive(Debug)]
 pub(crate) struct Outbox<T> {
     items: RefCell<Vec<T>>,
     filled: Notify,
+    most: usize,
+    send: Box<dyn Fn(Vec<T>)>,
 }
 
 impl<T> Outbox<T> {
-    /// Starts empty.
-    pub(crate) fn new() -> Rc<Self> {
-        Rc::new(Self { items: RefCell::new(Vec::new()), filled: Notify::new() })
+    /// Starts empty; batches of at most `most` go through `send`.
+    pub(crate) fn new(most: usize, send: impl Fn(Vec<T>) + 'static) -> Rc<Self> {
+        let items = RefCell::new(Vec::new());
+        Rc::new(Self { items, filled: Notify::new(), most, send: Box::new(send) })
     }
 
     /// Adds a result; the batch goes out once the tasks that are ready now have run.
@@ -68,23 +70,28 @@ impl<T> Outbox<T> {
         }
     }
 
-    /// Sends batches of at most `most` through `send`, for ever.
+    /// Sends batches for ever.
     ///
     /// # Cancel safety
     /// Dropping it leaves what is not sent in the outbox.
-    pub(crate) async fn run(self: Rc<Self>, most: usize, mut send: impl FnMut(Vec<T>)) {
+    pub(crate) async fn run(self: Rc<Self>) {
         loop {
             self.filled.notified().await;
             // Whoever is ready in this turn of the arbiter gets its result into the same batch.
             tokio::task::yield_now().await;
-            let mut batch = std::mem::take(&mut *self.items.borrow_mut());
-            while batch.len() > most {
-                let rest = batch.split_off(most);
-                send(std::mem::replace(&mut batch, rest));
-            }
-            if !batch.is_empty() {
-                send(batch);
-            }
+            self.flush();
+        }
+    }
+
+    /// Sends what is there at once.
+    pub(crate) fn flush(&self) {
+        let mut batch = std::mem::take(&mut *self.items.borrow_mut());
+        while batch.len() > self.most {
+            let rest = batch.split_off(self.most);
+            (self.send)(std::mem::replace(&mut batch, rest));
+        }
+        if !batch.is_empty() {
+            (self.send)(batch);
         }
     }
 }
@@ -141,11 +148,11 @@ mod tests {
 
     #[actix_rt::test]
     async fn results_of_one_turn_go_out_together_in_bounded_batches() {
-        let outbox = Outbox::new();
         let sent = Rc::new(RefCell::new(Vec::new()));
         let mut tasks = Tasks::default();
         let log = Rc::clone(&sent);
-        tasks.spawn(Rc::clone(&outbox).run(2, move |batch| log.borrow_mut().push(batch)));
+        let outbox = Outbox::new(2, move |batch| log.borrow_mut().push(batch));
+        tasks.spawn(Rc::clone(&outbox).run());
         (0..5).for_each(|item| outbox.push(item));
         for _ in 0..5 {
             tokio::task::yield_now().await;

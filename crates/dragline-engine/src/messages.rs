@@ -7,7 +7,7 @@ use dragline_core::digest::FetchDone;
 use dragline_core::frontier::{Drain as DrainMode, Epoch, FrontierStats, Lease, Mark, Token};
 use dragline_core::ledger::Answer;
 use dragline_core::report::Totals;
-use dragline_core::roster::WorkerId;
+use dragline_core::roster::{DiedWhile, WorkerId};
 use dragline_core::{Page, Time};
 use dragline_sink::{Record, SinkError};
 use dragline_telemetry::CreditUse;
@@ -58,6 +58,12 @@ pub(crate) struct FetchesDone {
     pub(crate) done: Vec<FetchDone>,
 }
 
+/// A fetcher has started and takes leases.
+#[derive(Debug)]
+pub(crate) struct FetcherStarted {
+    pub(crate) fetcher: usize,
+}
+
 /// A worker has started and takes pages.
 #[derive(Debug)]
 pub(crate) struct WorkerStarted {
@@ -78,6 +84,7 @@ pub(crate) struct PagesHandled {
 pub(crate) struct WorkerDied {
     pub(crate) route: usize,
     pub(crate) worker: WorkerId,
+    pub(crate) during: DiedWhile,
 }
 
 /// A sink has taken records.
@@ -149,6 +156,10 @@ pub(crate) struct CrawlEnded {
     pub(crate) status: Status,
 }
 
+/// Ends the crawl where it stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stop;
+
 /// A signal arrived.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Interrupt(pub(crate) Signal);
@@ -176,6 +187,7 @@ message!(
     WriteRecords -> (),
     Flush -> (),
     FetchesDone -> (),
+    FetcherStarted -> (),
     WorkerStarted -> (),
     PagesHandled -> (),
     WorkerDied -> (),
@@ -187,6 +199,7 @@ message!(
     GetStatus -> Status,
     Halt -> (),
     Interrupt -> (),
+    Stop -> (),
     TakeSample -> (),
     Gather -> Result<String, String>,
     GetSnapshot -> Option<Status>,

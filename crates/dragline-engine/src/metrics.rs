@@ -50,30 +50,31 @@ impl Metrics {
         });
         self.last = Some(status);
     }
+
+    /// Asks for the next sample, for as long as there is somebody to ask: a timer would keep this actor alive for ever.
+    fn ask(&self, ctx: &mut Context<Self>) {
+        let Some(supervisor) = self.supervisor.clone() else { return };
+        let asked = async move { supervisor.ask(GetStatus).await }.into_actor(self);
+        ctx.spawn(actix::fut::ActorFutureExt::map(asked, |status, metrics: &mut Self, ctx| {
+            if let (Ok(status), Some(_)) = (status, &metrics.supervisor) {
+                metrics.sample(status);
+                ctx.run_later(SAMPLE_TICK, |metrics, ctx| metrics.ask(ctx));
+            }
+        }));
+    }
 }
 
 impl Actor for Metrics {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.run_interval(SAMPLE_TICK, |metrics, ctx| {
-            let Some(supervisor) = metrics.supervisor.clone() else { return };
-            let asked = async move { supervisor.addr().send(GetStatus).await }.into_actor(metrics);
-            ctx.spawn(actix::fut::ActorFutureExt::map(asked, |status, metrics: &mut Self, _| {
-                if let Ok(status) = status {
-                    metrics.sample(status);
-                }
-            }));
-        });
-    }
 }
 
 /// Learns whom to ask.
 impl Handler<Appoint> for Metrics {
     type Result = ();
 
-    fn handle(&mut self, Appoint(supervisor): Appoint, _: &mut Context<Self>) {
+    fn handle(&mut self, Appoint(supervisor): Appoint, ctx: &mut Context<Self>) {
         self.supervisor = Some(supervisor);
+        ctx.run_later(SAMPLE_TICK, |metrics, ctx| metrics.ask(ctx));
     }
 }
 

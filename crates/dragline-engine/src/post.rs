@@ -2,7 +2,7 @@
 
 use actix::dev::ToEnvelope;
 use actix::prelude::SendError;
-use actix::{Actor, Addr, Handler, Message};
+use actix::{Actor, Addr, Handler, MailboxError, Message};
 use dragline_telemetry::{MailboxGauge, Telemetry};
 
 /// The one address under which an actor is sent messages, with the count of its mailbox.
@@ -44,12 +44,34 @@ impl<A: Actor> Post<A> {
         }
     }
 
+    /// Sends a request and waits for its reply.
+    ///
+    /// # Errors
+    /// When the actor is gone.
+    ///
+    /// # Cancel safety
+    /// The actor may have taken the request when it is dropped.
+    pub(crate) async fn ask<M>(&self, request: M) -> Result<M::Result, MailboxError>
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        A: Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+    {
+        self.mailbox.sending();
+        let reply = self.addr.send(request).await;
+        if reply.is_err() {
+            self.mailbox.rejected();
+        }
+        reply
+    }
+
     /// Whether the actor lives.
     pub(crate) fn connected(&self) -> bool {
         self.addr.connected()
     }
 
-    /// Returns the address, for requests that wait for their reply.
+    /// Returns the address.
     pub(crate) const fn addr(&self) -> &Addr<A> {
         &self.addr
     }

@@ -16,7 +16,6 @@ pub(crate) struct SinkActor {
     pub(crate) index: usize,
     pub(crate) sink: Box<dyn Sink>,
     pub(crate) label: Option<LabelId>,
-    pub(crate) capacity: usize,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) supervisor: Post<Supervisor>,
     pub(crate) mailbox: Mailbox,
@@ -32,10 +31,6 @@ impl SinkActor {
 
 impl Actor for SinkActor {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.set_mailbox_capacity(self.capacity);
-    }
 }
 
 /// Writes records and gives their credits back.

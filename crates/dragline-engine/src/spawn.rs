@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use actix::dev::channel::channel;
+use actix::{Actor, Addr, Context};
 use actix_rt::task::JoinHandle;
 use actix_rt::{Arbiter, ArbiterHandle};
 
@@ -49,9 +51,23 @@ impl Seat {
         Self { handle: Arbiter::current(), owned: None }
     }
 
-    /// Returns where actors are started.
-    pub(crate) const fn handle(&self) -> &ArbiterHandle {
-        &self.handle
+    /// Starts an actor here, made on its own thread. Its mailbox has this capacity from the first message on, which
+    /// may come long before the actor has started.
+    #[expect(clippy::disallowed_methods, reason = "the actor's task ends with its addresses or its thread")]
+    pub(crate) fn start<A: Actor<Context = Context<A>>>(
+        &self,
+        capacity: usize,
+        make: impl FnOnce() -> A + Send + 'static,
+    ) -> Addr<A> {
+        let (sender, receiver) = channel(capacity);
+        let started = self.handle.spawn_fn(move || {
+            let ctx = Context::with_receiver(receiver);
+            actix_rt::spawn(ctx.into_future(make()));
+        });
+        if !started {
+            tracing::error!(target: "dragline::actor", "the thread of an actor is gone before it started");
+        }
+        Addr::new(sender)
     }
 }
 

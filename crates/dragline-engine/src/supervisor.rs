@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, MessageResult, SpawnHandle};
 use dragline_core::Time;
 use dragline_core::frontier::OfferBatch;
-use dragline_core::roster::WorkerId;
+use dragline_core::roster::{DiedWhile, WorkerId};
 use dragline_sink::Sink;
 
 use crate::control::Control;
@@ -16,8 +16,8 @@ use crate::fetcher::{Fetcher, FetcherGauges, FetcherParts};
 use crate::handler::Recruit;
 use crate::handler_host::{HandlerHost, HostParts, WorkerContext};
 use crate::messages::{
-    Assign, CrawlEnded, Drain, FetchesDone, Flush, Flushed, GetStatus, Halt, HandlePages, PagesHandled,
-    Pause, RecordsWritten, SinkFailed, WorkerDied, WorkerStarted, WriteRecords,
+    Assign, CrawlEnded, Drain, FetcherStarted, FetchesDone, Flush, Flushed, GetStatus, Halt, HandlePages,
+    PagesHandled, Pause, RecordsWritten, SinkFailed, WorkerDied, WorkerStarted, WriteRecords,
 };
 use crate::placement::Placement;
 use crate::post::{Mailbox, Post};
@@ -48,7 +48,6 @@ pub(crate) struct SupervisorParts {
     pub(crate) sinks: Vec<(Box<dyn Sink>, usize)>,
     pub(crate) control: Post<Control>,
     pub(crate) mailbox: Mailbox,
-    pub(crate) capacity: usize,
 }
 
 /// The supervisor: the one place where order is made.
@@ -63,7 +62,6 @@ pub(crate) struct Supervisor {
     waiting_sinks: Vec<(Box<dyn Sink>, usize)>,
     control: Post<Control>,
     mailbox: Mailbox,
-    capacity: usize,
     fetchers: Vec<Post<Fetcher>>,
     fetcher_seats: Vec<Seat>,
     workers: BTreeMap<(usize, WorkerId), Post<HandlerHost>>,
@@ -88,7 +86,6 @@ impl Supervisor {
             waiting_sinks: parts.sinks,
             control: parts.control,
             mailbox: parts.mailbox,
-            capacity: parts.capacity,
             fetchers: Vec::new(),
             fetcher_seats: Vec::new(),
             workers: BTreeMap::new(),
@@ -190,15 +187,8 @@ impl Supervisor {
             let mailbox = Mailbox::open(&telemetry, "sink", capacity);
             let label = telemetry.sink_id(sink.name());
             let (supervisor, own) = (self.post(ctx), mailbox.clone());
-            let addr = SinkActor::start_in_arbiter(seat.handle(), move |_| SinkActor {
-                index,
-                sink,
-                label,
-                capacity,
-                telemetry,
-                supervisor,
-                mailbox: own,
-            });
+            let make = move || SinkActor { index, sink, label, telemetry, supervisor, mailbox: own };
+            let addr = seat.start(capacity, make);
             self.sinks.push(Post::new(addr, mailbox));
         }
         self.sink_seat = Some(seat);
@@ -206,40 +196,39 @@ impl Supervisor {
 
     fn start_fetcher(&self, index: usize, seat: &Seat, ctx: &Context<Self>) -> Post<Fetcher> {
         let (lanes, gauges) = self.lanes.get(index).cloned().unwrap_or_default();
-        let mailbox = Mailbox::open(&self.fetcher_parts.telemetry, "fetcher", lanes + 1);
+        let capacity = lanes + 1;
+        let mailbox = Mailbox::open(&self.fetcher_parts.telemetry, "fetcher", capacity);
         let (parts, supervisor, own) = (self.fetcher_parts.clone(), self.post(ctx), mailbox.clone());
-        let addr = Fetcher::start_in_arbiter(seat.handle(), move |_| {
-            Fetcher::new(index, lanes, parts, gauges, supervisor, own)
-        });
+        let addr = seat.start(capacity, move || Fetcher::new(index, lanes, parts, gauges, supervisor, own));
         Post::new(addr, mailbox)
     }
 
-    fn respawn_fetcher(&mut self, index: usize, ctx: &mut Context<Self>) {
+    fn respawn_fetcher(&mut self, index: usize, ctx: &Context<Self>) {
         let Some(seat) = self.fetcher_seats.get(index) else { return };
         let fetcher = self.start_fetcher(index, seat, ctx);
         if let Some(post) = self.fetchers.get_mut(index) {
             *post = fetcher;
         }
-        self.desk.fetcher_started(index);
-        self.proceed(ctx);
+        self.desk.fetcher_respawned(index);
     }
 
     fn start_worker(&mut self, route: usize, worker: WorkerId, ctx: &mut Context<Self>) {
         let Some(RouteParts { recruit, credits }) = self.routes.get(route).cloned() else { return };
         let seat = self.free_seats.pop().unwrap_or_else(|| self.placement.worker());
-        let mailbox = Mailbox::open(&self.fetcher_parts.telemetry, "handler", credits + 1);
+        let capacity = credits + 1;
+        let mailbox = Mailbox::open(&self.fetcher_parts.telemetry, "handler", capacity);
         let (context, supervisor) = (self.worker_context.clone(), self.post(ctx));
         let parts =
             HostParts { route, worker, credits, recruit, context, supervisor, mailbox: mailbox.clone() };
-        let addr = HandlerHost::start_in_arbiter(seat.handle(), move |_| HandlerHost::new(parts));
+        let addr = seat.start(capacity, move || HandlerHost::new(parts));
         self.workers.insert((route, worker), Post::new(addr, mailbox));
         self.worker_seats.insert((route, worker), seat);
     }
 
-    fn bury_worker(&mut self, route: usize, worker: WorkerId) {
+    fn bury_worker(&mut self, route: usize, worker: WorkerId, during: DiedWhile) {
         if self.workers.remove(&(route, worker)).is_some() {
             self.free_seats.extend(self.worker_seats.remove(&(route, worker)));
-            self.desk.worker_died(self.now(), route, worker);
+            self.desk.worker_died(self.now(), route, worker, during);
         }
     }
 
@@ -257,7 +246,7 @@ impl Supervisor {
             |(key, host): (&(usize, WorkerId), &Post<HandlerHost>)| (!host.connected()).then_some(*key);
         let workers: Vec<_> = self.workers.iter().filter_map(dead).collect();
         for (route, worker) in workers {
-            self.bury_worker(route, worker);
+            self.bury_worker(route, worker, DiedWhile::Idle);
         }
         if self.sinks.iter().any(|sink| !sink.connected()) {
             self.desk.fail(Problem::Storage("a sink died; what it wrote last is unknown".into()));
@@ -270,7 +259,6 @@ impl Actor for Supervisor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.set_mailbox_capacity(self.capacity);
         self.start_sinks(ctx);
         self.fetcher_seats = self.placement.fetchers(self.lanes.len());
         self.fetchers = self
@@ -298,6 +286,17 @@ impl Handler<FetchesDone> for Supervisor {
     }
 }
 
+/// Counts a fetcher in.
+impl Handler<FetcherStarted> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, FetcherStarted { fetcher }: FetcherStarted, ctx: &mut Context<Self>) {
+        self.mailbox.started();
+        self.desk.fetcher_started(fetcher);
+        self.proceed(ctx);
+    }
+}
+
 /// Counts a worker in.
 impl Handler<WorkerStarted> for Supervisor {
     type Result = ();
@@ -315,7 +314,7 @@ impl Handler<PagesHandled> for Supervisor {
 
     fn handle(&mut self, PagesHandled { route, worker, answers }: PagesHandled, ctx: &mut Context<Self>) {
         self.mailbox.started();
-        self.desk.pages_handled(route, worker, answers);
+        self.desk.pages_handled(self.now(), route, worker, answers);
         self.proceed(ctx);
     }
 }
@@ -324,9 +323,9 @@ impl Handler<PagesHandled> for Supervisor {
 impl Handler<WorkerDied> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, WorkerDied { route, worker }: WorkerDied, ctx: &mut Context<Self>) {
+    fn handle(&mut self, WorkerDied { route, worker, during }: WorkerDied, ctx: &mut Context<Self>) {
         self.mailbox.started();
-        self.bury_worker(route, worker);
+        self.bury_worker(route, worker, during);
         self.proceed(ctx);
     }
 }

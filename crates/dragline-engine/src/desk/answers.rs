@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dragline_core::frontier::Token;
 use dragline_core::ledger::{Answer, Answered, Conclusion, conclude};
-use dragline_core::roster::{Death, WorkerId};
+use dragline_core::roster::{Death, DiedWhile, WorkerId};
 use dragline_core::{FailKind, Time};
 use dragline_telemetry::events::{ActorRestarted, DeadLetter, HandlerFinished, StaleAnswer};
 use dragline_telemetry::labels::HandlerOutcome;
@@ -23,9 +23,16 @@ impl Desk {
     }
 
     /// Takes a worker's answers.
-    pub(crate) fn pages_handled(&mut self, route: usize, worker: WorkerId, answers: Vec<(Token, Answer)>) {
+    pub(crate) fn pages_handled(
+        &mut self,
+        now: Time,
+        route: usize,
+        worker: WorkerId,
+        answers: Vec<(Token, Answer)>,
+    ) {
         for (token, answer) in answers {
-            let current = self.routes.get_mut(route).is_some_and(|desk| desk.roster.answered(worker, token));
+            let desk = self.routes.get_mut(route);
+            let current = desk.is_some_and(|desk| desk.roster.answered(worker, token, now));
             if current {
                 self.answer(route, token, answer);
             } else {
@@ -35,17 +42,17 @@ impl Desk {
     }
 
     /// Takes a worker's death: its pages are tried again alone, and a successor is started.
-    pub(crate) fn worker_died(&mut self, now: Time, route: usize, worker: WorkerId) {
+    pub(crate) fn worker_died(&mut self, now: Time, route: usize, worker: WorkerId, during: DiedWhile) {
         let Some(desk) = self.routes.get_mut(route) else { return };
-        let Some(death) = desk.roster.died(worker, now) else { return };
+        let Some(death) = desk.roster.died(worker, now, during) else { return };
         self.bury(route, &death, FailKind::HandlerPanic, "the handler died on this page, which it had alone");
     }
 
-    /// Gives up workers that hold a page for too long, with the thread they hang on.
+    /// Gives up workers that do not answer in time, with the thread they hang on.
     pub(crate) fn abandon_overdue(&mut self, now: Time) {
         for route in 0..self.routes.len() {
             while let Some(desk) = self.routes.get_mut(route)
-                && let Some((worker, _, death)) = desk.roster.abandon_overdue(now)
+                && let Some((worker, death)) = desk.roster.abandon_overdue(now)
             {
                 self.orders.abandon.push((route, worker));
                 self.bury(route, &death, FailKind::HandlerTimeout, "the handler did not answer in time");
@@ -101,7 +108,7 @@ impl Desk {
                 let page = self.ledger.get(token).and_then(|entry| entry.page.as_ref());
                 let Some(page) = page else {
                     debug_assert!(false, "a page waits for a worker until it is settled");
-                    desk.roster.answered(worker, token);
+                    desk.roster.answered(worker, token, now);
                     continue;
                 };
                 let hand = hands.entry(worker).or_insert_with(|| Hand { route, worker, pages: Vec::new() });

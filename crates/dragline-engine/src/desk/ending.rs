@@ -17,12 +17,13 @@ impl Desk {
         self.uncommitted_since = None;
         let epoch = self.frontier.begin_commit();
         let missing: Vec<_> = (0..self.sinks.len()).collect();
-        if missing.is_empty() {
-            self.write_commit(now, epoch, Vec::new());
-            return;
-        }
-        self.orders.flush = Some(epoch);
+        let no_sinks = missing.is_empty();
         self.commit = Some(Commit { epoch, missing, marks: Vec::new() });
+        if no_sinks {
+            self.write_commit(now, epoch, Vec::new());
+        } else {
+            self.orders.flush = Some(epoch);
+        }
     }
 
     /// Takes a sink's mark; the epoch is committed when every sink has answered.
@@ -55,7 +56,7 @@ impl Desk {
         }
     }
 
-    /// Ends the crawl at once: what is in flight is lost to it.
+    /// Ends the crawl at once: what no sink has made durable is lost to it.
     pub(crate) fn fail(&mut self, problem: Problem) {
         if !matches!(self.course, Course::Ended) {
             self.course = Course::Ended;
@@ -63,18 +64,18 @@ impl Desk {
         }
     }
 
-    /// Ends the crawl because an actor cannot be kept alive.
+    /// Ends the crawl because an actor cannot be kept alive: what is settled is committed, the rest stays pending.
     pub(super) fn give_up(&mut self, what: String) {
-        self.fail(Problem::Internal(what));
+        if matches!(self.course, Course::Running | Course::Draining) {
+            self.course = Course::Closing(End::failed(Problem::Internal(what)));
+        }
     }
 
     /// Moves towards the end when nothing is in flight.
     pub(super) fn end(&mut self) {
-        let idle = self.ledger.is_empty() && self.ready.is_empty() && !self.leasing;
-        if !idle {
-            return;
-        }
+        let idle = self.ledger.is_empty() && self.ready.is_empty() && self.later == 0;
         match &self.course {
+            Course::Running | Course::Draining if !idle => {}
             Course::Running => {
                 let stats = self.frontier.stats();
                 if stats.pending == 0 && stats.errands == 0 {
@@ -99,7 +100,11 @@ impl Desk {
     /// Returns when something falls due that no message announces.
     pub(super) fn wake_at(&self, now: Time) -> Option<Time> {
         let leasable = matches!(self.course, Course::Running) && !self.paused;
-        let frontier = self.frontier.next_wakeup().filter(|&at| leasable && at > now);
+        // What is due and was not granted waits for a credit, which a message brings; with credits left the frontier
+        // did a bounded part of its work and goes on.
+        let more = self.may_lease() && self.fetchers.iter().any(super::FetcherDesk::has_lane);
+        let frontier = self.frontier.next_wakeup().filter(|&at| leasable && (at > now || more));
+        let frontier = frontier.map(|at| at.max(now));
         let commit =
             self.uncommitted_since.filter(|_| self.commit.is_none()).map(|since| since + COMMIT_AFTER);
         let overdue = self.routes.iter().filter_map(|desk| desk.roster.next_deadline()).min();

@@ -8,19 +8,20 @@ use dragline_core::frontier::{FetchedReport, Purpose, Settlement, Token};
 use dragline_core::{Outcome, Page, Time, Wall};
 use dragline_telemetry::events::{ActorRestarted, BackoffStarted, StaleAnswer};
 
-use super::{Completion, Desk, ReadySettle, Told};
+use super::{Completion, Desk, Life, ReadySettle, Told};
 
 impl Desk {
     /// Takes what a fetcher's lanes have ended.
     pub(crate) fn fetches_done(&mut self, now: Time, fetcher: usize, done: Vec<FetchDone>) {
-        if let Some(desk) = self.fetchers.get_mut(fetcher) {
-            desk.assigned = desk.assigned.saturating_sub(done.len());
-        }
         let mut fetched = Vec::with_capacity(done.len());
         for FetchDone { token, fetched: mut report, summary, next } in done {
             if !self.ledger.fetched(token, fetcher, summary) {
                 StaleAnswer.record(&self.telemetry);
                 continue;
+            }
+            // A stale answer is one of an earlier life, whose lane credits were given back at its death.
+            if let Some(desk) = self.fetchers.get_mut(fetcher) {
+                desk.assigned = desk.assigned.saturating_sub(1);
             }
             self.count_fetch(token);
             match next {
@@ -41,7 +42,7 @@ impl Desk {
         let crashed: Vec<_> = lost.into_iter().filter_map(|token| self.crashed(token, wall)).collect();
         self.fetches_done(now, fetcher, crashed);
         if let Some(desk) = self.fetchers.get_mut(fetcher) {
-            desk.alive = false;
+            desk.life = Life::Dead;
         }
         match self.fetcher_budget.charge(now) {
             Some(at) => {
@@ -54,15 +55,22 @@ impl Desk {
         }
     }
 
-    /// Whether a fetcher is taken to live.
+    /// Whether a fetcher's death is news.
     pub(crate) fn fetcher_lives(&self, fetcher: usize) -> bool {
-        self.fetchers.get(fetcher).is_some_and(|desk| desk.alive)
+        self.fetchers.get(fetcher).is_some_and(|desk| desk.life != Life::Dead)
     }
 
-    /// Notes that a fetcher was started again.
-    pub(crate) fn fetcher_started(&mut self, fetcher: usize) {
+    /// Notes that a fetcher was made again.
+    pub(crate) fn fetcher_respawned(&mut self, fetcher: usize) {
         if let Some(desk) = self.fetchers.get_mut(fetcher) {
-            desk.alive = true;
+            desk.life = Life::Starting;
+        }
+    }
+
+    /// Notes that a fetcher takes leases from now on.
+    pub(crate) fn fetcher_started(&mut self, fetcher: usize) {
+        if let Some(desk) = self.fetchers.get_mut(fetcher).filter(|desk| desk.life == Life::Starting) {
+            desk.life = Life::Working;
         }
     }
 
@@ -104,7 +112,10 @@ impl Desk {
             Purpose::Robots => self.totals.robots_fetches += 1,
             Purpose::Sitemap => self.totals.sitemap_fetches += 1,
         }
-        self.totals.body_bytes += entry.summary.as_ref().map_or(0, |summary| summary.body_bytes);
+        if let Some(summary) = &entry.summary {
+            self.totals.received_bytes += summary.received_bytes;
+            self.totals.body_bytes += summary.body_bytes;
+        }
     }
 
     pub(super) fn fetched_applied(&mut self, report: &FetchedReport) {

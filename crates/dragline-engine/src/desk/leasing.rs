@@ -21,8 +21,8 @@ impl Desk {
             let fetcher = self.next_fetcher;
             self.next_fetcher = (fetcher + 1) % self.fetchers.len();
             let room = self.pages_max.saturating_sub(self.ledger.len());
-            let alive = self.fetchers.get(fetcher).filter(|desk| desk.alive);
-            let free = alive.map_or(0, |desk| desk.lanes.saturating_sub(desk.assigned));
+            let open = self.fetchers.get(fetcher).filter(|desk| desk.has_lane());
+            let free = open.map_or(0, |desk| desk.lanes.saturating_sub(desk.assigned));
             let most = free.min(room).min(LEASES_MAX);
             self.lease_bore_fruit = false;
             if most > 0 {
@@ -34,7 +34,8 @@ impl Desk {
         }
     }
 
-    fn may_lease(&self) -> bool {
+    /// Whether every credit but those of lanes allows another lease.
+    pub(super) fn may_lease(&self) -> bool {
         let bytes_left = || {
             let bytes = (self.bytes)();
             self.ledger.is_empty() || bytes.in_use < bytes.max

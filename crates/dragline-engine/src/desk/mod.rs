@@ -60,8 +60,24 @@ struct FetcherDesk {
     lanes: usize,
     /// Leases it has not answered.
     assigned: usize,
-    /// Not while it is being started again.
-    alive: bool,
+    life: Life,
+}
+
+/// Where a fetcher stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    /// It was made and has not said that it works; it gets no lease, which would crash if it never does.
+    Starting,
+    /// It takes leases.
+    Working,
+    /// It waits to be started again.
+    Dead,
+}
+
+impl FetcherDesk {
+    const fn has_lane(&self) -> bool {
+        matches!(self.life, Life::Working) && self.assigned < self.lanes
+    }
 }
 
 /// One route with the workers that serve it.
@@ -96,7 +112,7 @@ enum Course {
     Running,
     /// Nothing is leased any more; what is in flight is finished.
     Draining,
-    /// Everything is settled; the last commit is under way.
+    /// Nothing more will be settled that counts; the last commit is under way.
     Closing(End),
     /// The end was reported.
     Ended,
@@ -146,6 +162,8 @@ pub(crate) struct Desk {
     awaited: VecDeque<Awaited>,
     /// A lease was asked for and not answered; one at a time.
     leasing: bool,
+    /// Answers of the frontier that have not come.
+    later: usize,
     /// The last lease granted or skipped something, so that the next may too.
     lease_bore_fruit: bool,
     paused: bool,
@@ -178,7 +196,7 @@ impl Desk {
             fetchers: parts
                 .lanes
                 .iter()
-                .map(|&lanes| FetcherDesk { lanes: lanes.max(1), assigned: 0, alive: true })
+                .map(|&lanes| FetcherDesk { lanes: lanes.max(1), assigned: 0, life: Life::Starting })
                 .collect(),
             next_fetcher: 0,
             fetcher_budget: RestartBudget::new(parts.restarts),
@@ -188,6 +206,7 @@ impl Desk {
             ready: VecDeque::new(),
             awaited: VecDeque::new(),
             leasing: false,
+            later: 0,
             lease_bore_fruit: false,
             paused: false,
             course: Course::Running,
@@ -226,6 +245,11 @@ impl Desk {
 
     /// Takes a frontier's answer that came later.
     pub(crate) fn complete(&mut self, now: Time, completion: Completion) {
+        self.later = self.later.saturating_sub(1);
+        self.apply(now, completion);
+    }
+
+    fn apply(&mut self, now: Time, completion: Completion) {
         match completion {
             Completion::Offered { source, report } => {
                 self.uncommitted_since.get_or_insert(now);
@@ -247,8 +271,11 @@ impl Desk {
         wrap: impl FnOnce(T) -> Completion + Send + 'static,
     ) {
         match ticket.now() {
-            Ok(answer) => self.complete(now, wrap(answer)),
-            Err(later) => self.orders.later.push(Box::pin(async move { wrap(later.await) })),
+            Ok(answer) => self.apply(now, wrap(answer)),
+            Err(later) => {
+                self.later += 1;
+                self.orders.later.push(Box::pin(async move { wrap(later.await) }));
+            }
         }
     }
 

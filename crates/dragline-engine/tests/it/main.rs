@@ -1,0 +1,10 @@
+//! Runs whole crawls against a simulated web under paused time, and a few against loopback with real threads.
+
+mod credits;
+mod ending;
+mod fetchers;
+mod handlers;
+mod hung;
+mod routes;
+mod support;
+mod whole;
