@@ -11,7 +11,7 @@ use crate::handled::{Item, Verdict};
 use crate::map::{self, Map};
 use crate::outcome::Outcome;
 use crate::page::Page;
-use crate::time::{Time, Wall};
+use crate::time::Wall;
 
 /// What is known of a fetch for records, after its body is gone.
 #[derive(Clone, Debug)]
@@ -65,8 +65,6 @@ pub struct Entry {
     pub lease: Lease,
     /// The fetcher that has it.
     pub fetcher: usize,
-    /// When it was granted.
-    pub leased_at: Time,
     /// How its fetch ended; `None` while it runs.
     pub summary: Option<FetchSummary>,
     /// The page, kept so that it can be given to another handler.
@@ -119,11 +117,10 @@ impl Ledger {
     ///
     /// # Panics
     /// When the token is in the ledger: a token is granted once.
-    pub fn open(&mut self, lease: Lease, fetcher: usize, now: Time) {
+    pub fn open(&mut self, lease: Lease, fetcher: usize) {
         let entry = Entry {
             lease,
             fetcher,
-            leased_at: now,
             summary: None,
             page: None,
             waiting_for: Vec::new(),

@@ -35,12 +35,4 @@ impl Clock {
     pub fn wall(&self) -> Wall {
         self.wall_start + (self.now() - Time::ZERO)
     }
-
-    /// Waits until `at`; returns at once when it has passed.
-    ///
-    /// # Cancel safety
-    /// Holds nothing; dropping it forgets the wait.
-    pub async fn sleep_until(&self, at: Time) {
-        tokio::time::sleep_until(self.start + (at - Time::ZERO)).await;
-    }
 }

@@ -79,3 +79,45 @@ impl Drop for Seat {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix::{Handler, Message};
+
+    use super::*;
+
+    struct Sums(u32);
+
+    struct Add(u32);
+
+    impl Message for Add {
+        type Result = u32;
+    }
+
+    impl Actor for Sums {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Add> for Sums {
+        type Result = u32;
+
+        fn handle(&mut self, Add(number): Add, _: &mut Context<Self>) -> u32 {
+            self.0 += number;
+            self.0
+        }
+    }
+
+    #[actix_rt::test]
+    async fn a_mailbox_holds_its_capacity_before_its_actor_has_started() {
+        let sums = Seat::here().start(100, || Sums(0));
+        let refused = (0..100).filter(|_| sums.try_send(Add(1)).is_err()).count();
+        assert_eq!(refused, 0);
+        assert_eq!(sums.send(Add(1)).await, Ok(101), "each was handled, in order");
+    }
+
+    #[actix_rt::test]
+    async fn an_actor_that_cannot_be_made_has_a_closed_mailbox() {
+        let sums = Seat::here().start(1, || -> Sums { panic!("as the test wants") });
+        assert_eq!(sums.send(Add(1)).await, Err(actix::MailboxError::Closed));
+    }
+}

@@ -17,7 +17,9 @@ impl Desk {
 
     pub(super) fn lease(&mut self, now: Time) {
         let mut fruitless = 0;
-        while fruitless < self.fetchers.len() && self.may_lease() {
+        // A frontier that answers later is not asked in vain: it would never be at rest.
+        let due = |desk: &Self| desk.frontier.next_wakeup().is_some_and(|at| at <= now);
+        while fruitless < self.fetchers.len() && self.may_lease() && due(self) {
             let fetcher = self.next_fetcher;
             self.next_fetcher = (fetcher + 1) % self.fetchers.len();
             let room = self.pages_max.saturating_sub(self.ledger.len());
@@ -59,7 +61,7 @@ impl Desk {
             return;
         }
         for lease in &leases {
-            self.ledger.open(lease.clone(), fetcher, now);
+            self.ledger.open(lease.clone(), fetcher);
         }
         if let Some(desk) = self.fetchers.get_mut(fetcher) {
             desk.assigned += leases.len();
@@ -95,7 +97,9 @@ impl Desk {
         for skip in skipped {
             if skip.referrer.is_none() && self.seed_faults.len() < SEED_FAULTS_MAX {
                 let Decision { verdict, rule, source } = &skip.decision;
-                self.seed_faults.push(format!("{} skipped({verdict}) by {rule}, {source}", skip.url));
+                let source = source.to_string();
+                let rule = if source == *rule { source } else { format!("{rule}, {source}") };
+                self.seed_faults.push(format!("{} skipped({verdict}) by {rule}", skip.url));
             }
             self.tell(RecordKind::Skipped, || skip.clone().into());
         }

@@ -16,6 +16,8 @@ mod leasing;
 mod orders;
 mod settling;
 mod sink_edge;
+#[cfg(test)]
+mod tests;
 
 pub use orders::{End, Problem};
 

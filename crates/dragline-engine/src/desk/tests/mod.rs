@@ -1,0 +1,5 @@
+//! Drives a desk by hand: messages in, orders out, without any actor.
+
+mod bench;
+mod decisions;
+mod disorder;
