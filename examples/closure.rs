@@ -6,19 +6,19 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dragline::page::{ExtractRules, link_extractor, text};
+use dragline::page::text;
 use dragline::prelude::*;
 use dragline_testkit::TenPages;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let site = TenPages::start()?;
     let words = Arc::new(Mutex::new(BTreeMap::new()));
-    let (counted, follow_links) = (Arc::clone(&words), link_extractor(ExtractRules::default()));
+    let counted = Arc::clone(&words);
     let route = Route::closure("words", move |page: &Page| {
         // A page may be handled twice when its worker died in between. An entry under its URL does not mind.
         let words = words_of(&text(page));
         counted.lock().expect("nobody panics while counting").insert(page.url.to_string(), words);
-        follow_links(page)
+        Handled::default()
     });
     let end = Crawl::builder()
         .seed(site.seed().as_str())
@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             rules.politeness.adaptive = false;
         })
         .route(route)
+        .follow_links() // the built-in handler, beside the closure: a page is settled when both have answered
         .build()?
         .run()?;
     for (url, words) in words.lock().expect("the crawl is over").iter() {
