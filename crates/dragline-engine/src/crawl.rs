@@ -23,7 +23,7 @@ use crate::desk::{BytesCredits, Desk, DeskParts, SinkEdge};
 use crate::fetcher::{FetcherGauges, FetcherParts};
 use crate::handler::Route;
 use crate::handler_host::WorkerContext;
-use crate::messages::{Appoint, Drain, Gather, GetSnapshot, Interrupt, Pause, Status, Stop};
+use crate::messages::{Appoint, Drain, Gather, GetSnapshot, Halt, Interrupt, Pause, Status, Stop};
 use crate::metrics::Metrics;
 use crate::placement::Placement;
 use crate::post::{Mailbox, Post};
@@ -139,12 +139,12 @@ impl Plumbing {
         let supervisor_seat = self.placement.supervisor();
         let supervisor = self.start_supervisor(parts, gauges, control.clone(), &supervisor_seat);
         control.send(Appoint(supervisor.clone()));
-        if metrics.try_send(Appoint(supervisor)).is_err() {
+        if metrics.try_send(Appoint(supervisor.clone())).is_err() {
             tracing::error!(target: "dragline::actor", "the metrics actor did not start");
         }
         let control = control.addr().clone();
         let handle = CrawlHandle { control, metrics, telemetry, _metrics_seat: metrics_seat };
-        RunningCrawl { handle, end, _tasks: tasks, _supervisor_seat: supervisor_seat }
+        RunningCrawl { handle, end, supervisor, _tasks: tasks, _supervisor_seat: supervisor_seat }
     }
 
     fn start_supervisor(
@@ -303,6 +303,7 @@ async fn listen_for_signals(control: Post<Control>) {
 pub struct RunningCrawl {
     handle: CrawlHandle,
     end: oneshot::Receiver<CrawlEnd>,
+    supervisor: Post<Supervisor>,
     _tasks: Tasks,
     _supervisor_seat: Seat,
 }
@@ -320,8 +321,17 @@ impl RunningCrawl {
     ///
     /// # Cancel safety
     /// Dropping it stops the crawl's actors where they are.
-    pub async fn wait(self) -> CrawlEnd {
-        self.end.await.expect("the control actor reports the end before it stops")
+    pub async fn wait(mut self) -> CrawlEnd {
+        (&mut self.end).await.expect("the control actor reports the end before it stops")
+    }
+}
+
+impl Drop for RunningCrawl {
+    /// Stops the actors that have no thread of their own to be stopped with.
+    fn drop(&mut self) {
+        if self.supervisor.connected() {
+            self.supervisor.send(Halt);
+        }
     }
 }
 

@@ -70,6 +70,8 @@ pub(crate) struct Supervisor {
     free_seats: Vec<Seat>,
     sinks: Vec<Post<SinkActor>>,
     sink_seat: Option<Seat>,
+    /// A sink was found dead; one that failed has said why, and its word may still be on its way.
+    sink_lost: bool,
     wake: Option<(Time, SpawnHandle)>,
 }
 
@@ -93,6 +95,7 @@ impl Supervisor {
             free_seats: Vec::new(),
             sinks: Vec::new(),
             sink_seat: None,
+            sink_lost: false,
             wake: None,
         }
     }
@@ -248,7 +251,9 @@ impl Supervisor {
         for (route, worker) in workers {
             self.bury_worker(route, worker, DiedWhile::Idle);
         }
-        if self.sinks.iter().any(|sink| !sink.connected()) {
+        let lost_before =
+            std::mem::replace(&mut self.sink_lost, self.sinks.iter().any(|sink| !sink.connected()));
+        if lost_before {
             self.desk.fail(Problem::Storage("a sink died; what it wrote last is unknown".into()));
         }
         self.proceed(ctx);

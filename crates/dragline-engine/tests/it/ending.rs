@@ -95,6 +95,20 @@ async fn a_stop_ends_the_crawl_where_it_stands() {
     assert!(fetches.iter().all(|fetch| fetch.ended.is_some()), "what was under way is dropped");
 }
 
+#[actix_rt::test]
+async fn a_crawl_that_nobody_waits_for_any_more_stops_with_all_its_actors() {
+    let (web, sink) = (web(), MemSink::default());
+    let running = start(crawl(&web, 1, &sink));
+    let handle = running.handle();
+    tokio::time::sleep(Duration::from_millis(10_500)).await;
+    drop(running);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let fetches = web.fetches();
+    assert_eq!(fetches.len(), 11, "nothing is fetched any more");
+    assert!(fetches.iter().all(|fetch| fetch.ended.is_some()));
+    assert_eq!(std::sync::Arc::strong_count(handle.telemetry()), 2, "metrics and the handle are left");
+}
+
 /// Runs a crawl into a faulty sink and returns its problem.
 async fn check_fault(fault: Fault) -> String {
     let (web, sink) = (web_of(1, 50, Duration::from_millis(300)), MemSink::with_fault(fault));

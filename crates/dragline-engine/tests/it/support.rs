@@ -29,6 +29,7 @@ struct Written {
     records: Vec<Record>,
     flushed: usize,
     flushes: Vec<Epoch>,
+    threads: BTreeSet<String>,
 }
 
 /// What goes wrong in a sink once it holds so many records.
@@ -55,6 +56,11 @@ impl MemSink {
 
     pub(crate) fn flushes(&self) -> Vec<Epoch> {
         self.written.lock().unwrap().flushes.clone()
+    }
+
+    /// The threads on which it was called.
+    pub(crate) fn threads(&self) -> BTreeSet<String> {
+        self.written.lock().unwrap().threads.clone()
     }
 
     /// How each URL ended, `done` or `skipped(scope)`; fails when one ended twice.
@@ -113,6 +119,7 @@ impl Sink for MemSink {
         let mut written = self.written.lock().unwrap();
         written.flushed = written.records.len();
         written.flushes.push(epoch);
+        written.threads.insert(format!("{:?}", std::thread::current().id()));
         match self.fault {
             Some(Fault::Flush(at)) if written.flushed >= at => Err(failure("flush")),
             _ => Ok(Mark { sink: "memory".into(), position: written.flushed.to_string().into() }),

@@ -2,13 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests: what cannot be had ends the test")]
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use dragline_core::Page;
 use dragline_core::rules::CrawlRules;
+use dragline_engine::Route;
+use dragline_fetch::{Transport, TransportFactory};
 use dragline_sink::Record;
 use dragline_testkit::{SimFetch, SimReply, SimWeb};
 
-use crate::support::{MemSink, check_finished, crawl, end_of, fetched, metric, run, web};
+use crate::support::{MemSink, check_finished, crawl, end_of, fetched, follow, metric, run, web};
 
 const LATENCY: Duration = Duration::from_millis(50);
 
@@ -99,6 +105,41 @@ fn the_same_seed_gives_the_same_trace_of_fetches_and_records() {
     }
     assert_eq!(first, second);
     assert_ne!(first, other, "another seed draws other waits before a retry");
+}
+
+/// Opens transports of a simulated web, and notes on which threads.
+#[derive(Debug)]
+struct Watched(SimWeb, Arc<Mutex<BTreeSet<String>>>);
+
+impl TransportFactory for Watched {
+    fn open(&self) -> Rc<dyn Transport> {
+        note_thread(&self.1);
+        self.0.open()
+    }
+}
+
+fn note_thread(threads: &Mutex<BTreeSet<String>>) {
+    let here = format!("{:?}", std::thread::current().id());
+    threads.lock().unwrap().insert(here);
+}
+
+#[actix_rt::test]
+async fn on_one_arbiter_everything_runs_on_the_calling_thread() {
+    let (web, sink) = (varied(), MemSink::default());
+    let threads = Arc::new(Mutex::new(BTreeSet::new()));
+    note_thread(&threads);
+    let of_handler = Arc::clone(&threads);
+    let route = Route::closure("handler", move |page: &Page| {
+        note_thread(&of_handler);
+        follow(page, 1)
+    });
+    let transport = Arc::new(Watched(web, Arc::clone(&threads)));
+    let builder = crawl(&transport.0.clone(), 3, &sink).fetchers(3).transport(transport);
+    let (end, handle) = run(builder.route(route.workers(2))).await;
+    check_finished(&end, &sink);
+    assert_eq!(threads.lock().unwrap().len(), 1);
+    assert_eq!(sink.threads(), *threads.lock().unwrap());
+    assert!(handle.status().await.is_some());
 }
 
 #[actix_rt::test]
