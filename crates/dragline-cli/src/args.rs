@@ -9,7 +9,7 @@ use crate::exit::Exit;
 
 /// Crawl politely, account for every URL.
 #[derive(Debug, Parser)]
-#[command(name = "dragline", version, about, after_help = Exit::HELP, propagate_version = true)]
+#[command(name = "dragline", version, after_help = Exit::HELP, propagate_version = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -99,7 +99,7 @@ pub(crate) struct RunArgs {
     pub(crate) settings: SettingArgs,
     #[command(flatten)]
     pub(crate) show: ShowArgs,
-    /// Folder of the results (key output.dir)
+    /// Folder of the results (key `output.dir`)
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Replace the results of an earlier run in that folder
@@ -111,22 +111,22 @@ pub(crate) struct RunArgs {
     /// URLs fetched at least once; the rest end skipped(budget) (key `scope.urls_max`)
     #[arg(long, value_name = "N")]
     pub(crate) max_urls: Option<u32>,
-    /// Fix the gap between two fetches of one host, as in 500ms: no adaptive part (key politeness.delay)
+    /// Fix the gap between two fetches of one host, as in 500ms: no adaptive part (key `politeness.delay`)
     #[arg(long, value_name = "DURATION")]
     pub(crate) delay: Option<String>,
-    /// Fetches under way, all hosts together (key fetch.concurrency)
+    /// Fetches under way, all hosts together (key `fetch.concurrency`)
     #[arg(long, value_name = "N")]
     pub(crate) concurrency: Option<u32>,
-    /// Fetches under way at one host (key politeness.concurrency)
+    /// Fetches under way at one host (key `politeness.concurrency`)
     #[arg(long, value_name = "N")]
     pub(crate) per_host: Option<u32>,
     /// Open a network that is refused by default, as in 127.0.0.0/8; adds to (key `security.allow_networks`)
     #[arg(long, value_name = "CIDR")]
     pub(crate) allow_net: Vec<IpNet>,
-    /// URL or e-mail address of the operator, sent in User-Agent (key agent.contact)
+    /// URL or e-mail address of the operator, sent in User-Agent (key `agent.contact`)
     #[arg(long, value_name = "URL")]
     pub(crate) contact: Option<String>,
-    /// Address of /metrics, /healthz and /readyz; "" turns them off (key admin.listen)
+    /// Address of /metrics, /healthz and /readyz; "" turns them off (key `admin.listen`)
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
 }
@@ -140,13 +140,13 @@ pub(crate) struct FetchArgs {
     pub(crate) settings: SettingArgs,
     #[command(flatten)]
     pub(crate) show: ShowArgs,
-    /// Time for one fetch, all redirects together (key fetch.deadline)
+    /// Time for one fetch, all redirects together (key `fetch.deadline`)
     #[arg(long, value_name = "DURATION")]
     pub(crate) timeout: Option<String>,
     /// Open a network that is refused by default; adds to (key `security.allow_networks`)
     #[arg(long, value_name = "CIDR")]
     pub(crate) allow_net: Vec<IpNet>,
-    /// URL or e-mail address of the operator (key agent.contact)
+    /// URL or e-mail address of the operator (key `agent.contact`)
     #[arg(long, value_name = "URL")]
     pub(crate) contact: Option<String>,
     /// Write the decoded body of the last URL to this file; - is standard output, without records

@@ -3,14 +3,15 @@
 use anyhow::Context;
 use dragline::config::{Plan, SinkKind, SinkPlan, SinkRecords};
 use dragline::console::{Console, Serving};
-use dragline::core::Wall;
-use dragline::core::report::Ended;
+use dragline::core::report::{Ended, grouped, short_duration};
+use dragline::core::{SkipReason, Wall};
 use dragline::engine::{Clock, CrawlBuilder, CrawlEnd, Problem, Signal, Tasks};
 use dragline::sink::{Earlier, JsonlSink, OutputError, OutputFolder, RecordKind, Sink};
 
 use crate::args::{RunArgs, ShowArgs};
 use crate::exit::{Exit, Fault};
 use crate::progress::Bar;
+use crate::signals::Signals;
 use crate::{config, log, output};
 
 /// Runs `dragline run`.
@@ -41,16 +42,18 @@ pub(crate) fn crawl(plan: &Plan, show: &ShowArgs) -> Result<Exit, Fault> {
         let handle = running.handle();
         let serving = console.map(|console| console.serve(handle.clone())).transpose();
         let serving: Option<Serving> = serving.map_err(Fault::nothing_started)?;
+        let mut enough = Signals::listen().map_err(Fault::nothing_started)?;
         let mut tasks = Tasks::default();
         bar.begin();
         tasks.spawn(bar.clone().follow(handle));
+        tasks.spawn(Signals::listen().map_err(Fault::nothing_started)?.announce(bar.clone()));
         let end = running.wait().await;
         bar.end();
         drop(tasks);
         let folder = folder.write_report(&end.report).map(|_| folder);
         tell_end(plan, &end);
         if end.stopped_by.is_none() && end.report.ended == Ended::Finished {
-            linger(plan).await;
+            linger(plan, &mut enough).await;
         }
         if let Some(serving) = serving {
             serving.stop().await;
@@ -61,10 +64,11 @@ pub(crate) fn crawl(plan: &Plan, show: &ShowArgs) -> Result<Exit, Fault> {
 }
 
 /// Keeps the admin server up for a last scrape, unless a signal says enough.
-async fn linger(plan: &Plan) {
+async fn linger(plan: &Plan, enough: &mut Signals) {
     if plan.admin.listen.is_some() && !plan.admin.linger.is_zero() {
-        let enough = actix_rt::signal::ctrl_c();
-        let waited = actix_rt::time::timeout(plan.admin.linger, enough).await;
+        let span = short_duration(plan.admin.linger);
+        output::tell(&format!("metrics stay up for {span}, for a last scrape; ^C ends that"));
+        let waited = actix_rt::time::timeout(plan.admin.linger, enough.next()).await;
         tracing::debug!(target: "dragline::admin", cut_short = waited.is_ok(), "lingered for a last scrape");
     }
 }
@@ -95,6 +99,9 @@ fn of_output(error: OutputError) -> Fault {
         OutputError::File(_) => Exit::Storage,
         _ => Exit::NothingStarted,
     };
+    let way_out = matches!(&error, OutputError::Unusable { .. });
+    let error = anyhow::Error::new(error);
+    let error = if way_out { anyhow::anyhow!("{error:#} (--out DIR chooses another)") } else { error };
     Fault::new(exit, error)
 }
 
@@ -114,11 +121,6 @@ fn tell_end(plan: &Plan, end: &CrawlEnd) {
     let report = &end.report;
     output::tell(&report.to_string());
     output::tell(&identity(report));
-    if report.done == 0 {
-        for fault in &end.seed_faults {
-            output::tell(fault);
-        }
-    }
     let dir = plan.output.dir.display();
     output::tell(&format!(
         "{}: pages.jsonl, items.jsonl, skipped.jsonl and report.json in {dir}",
@@ -128,7 +130,6 @@ fn tell_end(plan: &Plan, end: &CrawlEnd) {
 
 /// Writes the accounting identity out.
 fn identity(report: &dragline::core::report::Report) -> String {
-    use dragline::core::report::grouped;
     let sign = if report.adds_up() { "=" } else { "!=" };
     format!(
         "discovered {} {sign} done {} + redirected {} + failed {} + skipped {} + pending {}",
@@ -139,6 +140,18 @@ fn identity(report: &dragline::core::report::Report) -> String {
         grouped(report.skipped_total()),
         grouped(report.pending),
     )
+}
+
+/// Says of each seed why it led to no page, and what can be done.
+fn tell_seeds(end: &CrawlEnd) {
+    output::tell("error: no seed led to a page");
+    for fault in &end.seed_faults {
+        output::tell(&format!("  {fault}"));
+    }
+    if end.report.redirected > 0 && end.report.skipped.contains_key(&SkipReason::Scope) {
+        let ways = "name its target as the seed, or widen `scope.seed_redirects` or `scope.mode`";
+        output::tell(&format!("  a seed redirects out of the scope: {ways}"));
+    }
 }
 
 fn judge(end: &CrawlEnd) -> Exit {
@@ -153,7 +166,7 @@ fn judge(end: &CrawlEnd) -> Exit {
         (None, Some(Signal::Interrupt), _) => Exit::Interrupted,
         (None, Some(Signal::Terminate), _) => Exit::Terminated,
         (None, None, Ended::Finished) if end.report.done == 0 => {
-            output::tell("error: no seed led to a page");
+            tell_seeds(end);
             Exit::NothingStarted
         }
         (None, None, _) => Exit::Done,

@@ -28,7 +28,7 @@ impl Exit {
     /// Every code, with its meaning.
     pub(crate) const HELP: &str = "Exit codes:
   0        done
-  1        finished, but not all was well (fetch: an URL did not end ok)
+  1        finished, but not all was well (fetch: a URL did not end ok)
   2        the command line is wrong
   3        the configuration is wrong
   4        nothing could start: a port in use, the output folder, no seed that leads to a page

@@ -65,23 +65,49 @@ struct Fetched {
     robots: &'static str,
 }
 
+/// Why robots.txt keeps us from a URL.
+struct Refused {
+    /// What the record says of robots.txt.
+    robots: &'static str,
+    outcome: Outcome,
+    phase: Phase,
+    message: String,
+}
+
+impl Refused {
+    const fn denied(message: String) -> Self {
+        Self { robots: "disallowed", outcome: Outcome::RobotsDenied, phase: Phase::Queue, message }
+    }
+
+    /// The URL ends as its robots.txt did: an address that is refused or does not answer is that, and no rule of the
+    /// site. An answer of the server that means disallow is one.
+    fn unreachable(response: &FetchResponse, message: String) -> Self {
+        let (outcome, phase) = match &response.error {
+            Some(error) if response.status.is_none() => (response.outcome, error.phase),
+            _ => (Outcome::RobotsDenied, Phase::Queue),
+        };
+        Self { robots: "unreachable", outcome, phase, message }
+    }
+}
+
 impl Errand<'_> {
     async fn fetch(&self, text: &str) -> Fetched {
         let mut url = match CanonicalUrl::parse(text) {
             Ok(url) => url,
             Err(error) => {
                 let response = FetchResponse::failed(Outcome::InvalidUrl, Phase::Queue, error.to_string());
-                return Fetched { response, last: None, chain: Vec::new(), robots: "not asked" };
+                return Fetched { response, last: None, chain: Vec::new(), robots: "not_asked" };
             }
         };
         let mut chain = Vec::new();
         loop {
             let robots = self.robots(&url).await;
-            let mut response = match &robots {
-                Err(refused) => FetchResponse::failed(Outcome::RobotsDenied, Phase::Queue, refused.as_str()),
-                Ok(_) => self.transport.fetch(self.request(&url)).await,
+            let (robots, mut response) = match robots {
+                Ok(robots) => (robots, self.transport.fetch(self.request(&url)).await),
+                Err(Refused { robots, outcome, phase, message }) => {
+                    (robots, FetchResponse::failed(outcome, phase, message))
+                }
             };
-            let robots = robots.unwrap_or("disallowed");
             let target =
                 redirect::location(&response, &url).filter(|_| response.outcome == Outcome::Redirect);
             match target {
@@ -108,12 +134,12 @@ impl Errand<'_> {
     }
 
     /// Asks the origin's robots.txt; an error says why the URL may not be fetched.
-    async fn robots(&self, url: &CanonicalUrl) -> Result<&'static str, String> {
+    async fn robots(&self, url: &CanonicalUrl) -> Result<&'static str, Refused> {
         if self.args.ignore_robots || !self.plan.rules.robots.obey {
-            return Ok("not asked");
+            return Ok("not_asked");
         }
         let rules = &self.plan.rules.robots;
-        let mut place = url.origin().at("/robots.txt").map_err(|error| error.to_string())?;
+        let mut place = url.origin().at("/robots.txt").map_err(|error| Refused::denied(error.to_string()))?;
         for _ in 0..=rules.redirects_max {
             let body_bytes_max = u64::try_from(rules.bytes_max).unwrap_or(u64::MAX);
             let limits =
@@ -125,14 +151,14 @@ impl Errand<'_> {
                 RobotsAnswer::Rules(txt) => {
                     let found = txt.check(url.path_and_query());
                     let line = found.line.map(|line| format!(":{line}")).unwrap_or_default();
-                    let refused = || format!("{}/robots.txt{line} disallows it", url.origin());
+                    let refused = || Refused::denied(format!("{place}{line} disallows it"));
                     return if found.allowed { Ok("allowed") } else { Err(refused()) };
                 }
                 RobotsAnswer::Unavailable { .. } => return Ok("assumed_allowed"),
                 RobotsAnswer::Unreachable { message, .. } => {
-                    return Err(format!(
-                        "{place} could not be had, which means complete disallow: {message}"
-                    ));
+                    let message =
+                        format!("{place} could not be had, which means complete disallow: {message}");
+                    return Err(Refused::unreachable(&response, message));
                 }
                 RobotsAnswer::Redirect(target) => place = target,
             }
@@ -171,7 +197,7 @@ impl Fetched {
 
     fn record(&self, url: &str) -> Value {
         let response = &self.response;
-        let millis = |span: std::time::Duration| span.as_secs_f64() * 1_000.0;
+        let millis = |span: std::time::Duration| (span.as_secs_f64() * 1_000_000.0).round() / 1_000.0;
         let mut phases = serde_json::Map::new();
         for phase in Phase::TIMED {
             phases.insert(format!("{}_ms", phase.name()), json!(response.phases.get(phase).map(millis)));

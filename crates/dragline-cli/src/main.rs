@@ -9,6 +9,7 @@ mod fetch;
 mod log;
 mod output;
 mod progress;
+mod signals;
 
 use clap::Parser;
 

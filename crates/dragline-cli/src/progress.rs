@@ -75,6 +75,11 @@ impl Bar {
         }
     }
 
+    /// Writes a line for people, above the bar.
+    pub(crate) fn tell(&self, line: &str) {
+        self.bar.suspend(|| output::tell(line));
+    }
+
     /// Takes the bar off the terminal.
     pub(crate) fn end(&self) {
         self.bar.finish_and_clear();

@@ -10,6 +10,8 @@ use std::time::Duration;
 use dragline_testkit::{ChildGuard, wait_until};
 use tempfile::TempDir;
 
+use crate::results::Results;
+
 /// How long one run may take; each is over in a fraction of it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -41,6 +43,30 @@ impl Place {
         command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
         let child = ChildGuard::start(&mut command).expect("the program starts");
         Running { child, folder: self.0.path().to_owned() }
+    }
+
+    /// Starts a crawl of loopback into the folder `out`: no gaps, quick retries, no admin server.
+    pub(crate) fn start_crawl(&self, more: &[&str]) -> Running {
+        let usual = [
+            "run",
+            "--allow-net=127.0.0.0/8",
+            "--listen=",
+            "--out=out",
+            "--set=politeness.delay=0s",
+            "--set=politeness.adaptive=false",
+            "--set=retry.base=10ms",
+        ];
+        self.start(&[&usual, more].concat())
+    }
+
+    /// Runs such a crawl to its end.
+    pub(crate) fn crawl(&self, more: &[&str]) -> Ended {
+        self.start_crawl(more).wait()
+    }
+
+    /// Reads what such a crawl left, and checks that every URL is accounted for.
+    pub(crate) fn results(&self) -> Results {
+        Results::read(&self.path("out"))
     }
 
     /// Runs `dragline` to its end.

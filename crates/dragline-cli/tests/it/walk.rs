@@ -34,11 +34,10 @@ pub(crate) fn walk(address: SocketAddr, from: &str) -> BTreeMap<String, u16> {
         };
         statuses.insert(path, answer.status);
         for url in found.into_iter().filter(|url| url.origin() == home.origin()) {
-            let path = path_of(&url);
-            if !statuses.contains_key(&path) {
-                statuses.insert(path, 0);
+            statuses.entry(path_of(&url)).or_insert_with(|| {
                 waiting.push_back(url);
-            }
+                0
+            });
         }
     }
     statuses
