@@ -188,9 +188,8 @@ impl Supervisor {
             let telemetry = Arc::clone(&self.fetcher_parts.telemetry);
             let capacity = credits + 4;
             let mailbox = Mailbox::open(&telemetry, "sink", capacity);
-            let label = telemetry.sink_id(sink.name());
             let (supervisor, own) = (self.post(ctx), mailbox.clone());
-            let make = move || SinkActor { index, sink, label, telemetry, supervisor, mailbox: own };
+            let make = move || SinkActor::new(index, sink, telemetry, supervisor, own);
             let addr = seat.start(capacity, make);
             self.sinks.push(Post::new(addr, mailbox));
         }

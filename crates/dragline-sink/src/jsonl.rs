@@ -198,6 +198,10 @@ impl Sink for JsonlSink {
                 first_error = self.write_out().err();
             }
         }
+        // A call without records finds out whether there is space again.
+        if self.buffer.len() >= BUFFER_BYTES_MAX && first_error.is_none() {
+            first_error = self.write_out().err();
+        }
         first_error.map_or(Ok(()), Err)
     }
 

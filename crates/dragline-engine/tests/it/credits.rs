@@ -9,7 +9,9 @@ use dragline_engine::{Crawl, CrawlBuilder, HandlePage, HandleResult, Placement, 
 use dragline_telemetry::labels::Edge;
 use dragline_testkit::{Reply, Server, SimReply, SimWeb, Site};
 
-use crate::support::{MemSink, check_accounts, check_finished, crawl, end_of, follow, run, start, web};
+use crate::support::{
+    MemSink, check_accounts, check_finished, crawl, crawl_with, end_of, follow, run, start, web,
+};
 
 /// A pool with one worker and one credit.
 fn one() -> PoolRules {
@@ -18,40 +20,12 @@ fn one() -> PoolRules {
 
 /// The same crawl with one credit on every edge, and two routes for each page that make three items each.
 fn starved(web: &SimWeb, hosts: u32, sink: &MemSink) -> CrawlBuilder {
-    let builder = crawl(web, hosts, &MemSink::default()).concurrency(1).pages_max(1).bodies_bytes_max(1);
-    builder
-        .sink_with_credits(Box::new(Renamed(sink.clone())), 1)
+    crawl_with(web, hosts, sink, 1)
+        .concurrency(1)
+        .pages_max(1)
+        .bodies_bytes_max(1)
         .route(Route::closure("first", |page| follow(page, 3)).pool(one()))
         .route(Route::closure("second", |page| follow(page, 3)).pool(one()))
-}
-
-/// A second sink of another name beside the one that [`crawl`] adds.
-#[derive(Debug)]
-struct Renamed(MemSink);
-
-impl dragline_sink::Sink for Renamed {
-    fn name(&self) -> &'static str {
-        "renamed"
-    }
-
-    fn takes(&self, kind: dragline_sink::RecordKind) -> bool {
-        self.0.takes(kind)
-    }
-
-    fn write(&mut self, records: &[dragline_sink::Record]) -> Result<(), dragline_sink::SinkError> {
-        self.0.write(records)
-    }
-
-    fn flush(
-        &mut self,
-        epoch: dragline_core::frontier::Epoch,
-    ) -> Result<dragline_core::frontier::Mark, dragline_sink::SinkError> {
-        self.0.flush(epoch)
-    }
-
-    fn rewind(&mut self, mark: &dragline_core::frontier::Mark) -> Result<(), dragline_sink::SinkError> {
-        self.0.rewind(mark)
-    }
 }
 
 #[actix_rt::test]

@@ -7,7 +7,7 @@ use dragline_engine::{CrawlEnd, CrawlHandle, Problem};
 use dragline_testkit::SimWeb;
 
 use crate::support::{
-    Fault, MemSink, check_accounts, check_finished, crawl, end_of, run, start, web as web_of,
+    Fault, MemSink, check_accounts, check_finished, crawl, crawl_with, end_of, run, start, web as web_of,
 };
 
 /// One host whose pages take a second each, one at a time.
@@ -131,6 +131,22 @@ async fn a_sink_that_cannot_write_ends_the_crawl() {
 async fn a_sink_that_cannot_flush_ends_the_crawl() {
     let what = check_fault(Fault::Flush(10)).await;
     assert_eq!(what, "could not flush memory: as the test wants");
+}
+
+#[actix_rt::test]
+async fn a_sink_without_space_holds_the_crawl_up_until_there_is_some() {
+    let hour = Duration::from_secs(3_600);
+    for credits in [1, 4, 256] {
+        let web = web_of(1, 50, Duration::from_millis(300));
+        let sink = MemSink::with_fault(Fault::Space(10, hour));
+        let (end, _) = run(crawl_with(&web, 1, &sink, credits)).await;
+        tokio::time::resume();
+        check_finished(&end, &sink);
+        assert_eq!(end.report.done, 50);
+        assert!(end.report.totals.duration >= hour);
+        let under_way = web.fetches().iter().filter(|fetch| fetch.began > Duration::from_secs(60)).count();
+        assert!(credits > 50 || under_way > 0, "with {credits} credits it stood still");
+    }
 }
 
 #[actix_rt::test]

@@ -13,6 +13,7 @@ use dragline_core::{CanonicalUrl, Handled, Page};
 use dragline_engine::{Crawl, CrawlBuilder, CrawlEnd, CrawlHandle, Placement, RunningCrawl};
 use dragline_sink::{Record, RecordKind, Sink, SinkError};
 use dragline_testkit::{SimReply, SimWeb};
+use tokio::time::Instant;
 
 /// Virtual time after which a crawl under test is taken to hang.
 const PATIENCE: Duration = Duration::from_secs(4 * 3_600);
@@ -30,12 +31,15 @@ struct Written {
     flushed: usize,
     flushes: Vec<Epoch>,
     threads: BTreeSet<String>,
+    full_since: Option<Instant>,
 }
 
 /// What goes wrong in a sink once it holds so many records.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     Write(usize),
+    /// There is no space for this long from the first call on that finds so many records.
+    Space(usize, Duration),
     Flush(usize),
     Panic(usize),
 }
@@ -90,6 +94,18 @@ impl MemSink {
     }
 }
 
+impl Written {
+    fn check_space(&mut self, fault: Option<Fault>) -> Result<(), SinkError> {
+        let Some(Fault::Space(at, span)) = fault.filter(|_| !self.records.is_empty()) else { return Ok(()) };
+        #[expect(clippy::disallowed_methods, reason = "the paused clock of the test")]
+        let now = Instant::now();
+        if self.records.len() < at || now >= *self.full_since.get_or_insert(now) + span {
+            return Ok(());
+        }
+        Err(SinkError::from_io(Path::new("memory"), "write", io::ErrorKind::StorageFull.into()))
+    }
+}
+
 fn failure(action: &'static str) -> SinkError {
     SinkError::Io { path: Path::new("memory").into(), action, source: io::Error::other("as the test wants") }
 }
@@ -107,6 +123,7 @@ impl Sink for MemSink {
         let mut written = self.written.lock().unwrap();
         written.records.extend_from_slice(records);
         let count = written.records.len();
+        written.check_space(self.fault)?;
         drop(written);
         match self.fault {
             Some(Fault::Write(at)) if count >= at => Err(failure("write")),
@@ -117,6 +134,7 @@ impl Sink for MemSink {
 
     fn flush(&mut self, epoch: Epoch) -> Result<Mark, SinkError> {
         let mut written = self.written.lock().unwrap();
+        written.check_space(self.fault)?;
         written.flushed = written.records.len();
         written.flushes.push(epoch);
         written.threads.insert(format!("{:?}", std::thread::current().id()));
@@ -156,11 +174,19 @@ pub(crate) fn number(url: &CanonicalUrl) -> Option<u32> {
 
 /// A crawl of so many hosts of a [`web`], without gaps, on one arbiter.
 pub(crate) fn crawl(web: &SimWeb, hosts: u32, sink: &MemSink) -> CrawlBuilder {
+    hosts_of(web, hosts).sink(Box::new(sink.clone()))
+}
+
+/// As [`crawl`], with so many credits of its sink.
+pub(crate) fn crawl_with(web: &SimWeb, hosts: u32, sink: &MemSink, credits: usize) -> CrawlBuilder {
+    hosts_of(web, hosts).sink_with_credits(Box::new(sink.clone()), credits)
+}
+
+fn hosts_of(web: &SimWeb, hosts: u32) -> CrawlBuilder {
     let mut builder = Crawl::builder()
         .run_seed(7)
         .placement(Placement::OneArbiter)
         .transport(Arc::new(web.clone()))
-        .sink(Box::new(sink.clone()))
         .concurrency(8)
         .rules(|rules| {
             rules.politeness.delay = Duration::ZERO;
