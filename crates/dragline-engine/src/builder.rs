@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use dragline_config::{ActorsPlan, HandlerPlan, Plan};
+use dragline_config::{ActorsPlan, HandlerPlan, LogUrls, Plan};
 use dragline_core::fetch::FetchLimits;
 use dragline_core::restart::RestartRules;
 use dragline_core::rules::{CrawlRules, GuardRules};
@@ -11,6 +11,7 @@ use dragline_core::{CanonicalUrl, UrlError};
 use dragline_fetch::TransportFactory;
 use dragline_sink::Sink;
 use dragline_telemetry::LogEvents;
+use dragline_telemetry::escape::LoggedUrls;
 
 use crate::crawl::Crawl;
 use crate::handler::Route;
@@ -43,6 +44,7 @@ pub struct CrawlBuilder {
     pub(crate) restarts: RestartRules,
     pub(crate) seed: Option<u64>,
     pub(crate) log_events: Option<LogEvents>,
+    pub(crate) log_urls: LoggedUrls,
     pub(crate) handle_signals: bool,
 }
 
@@ -75,6 +77,10 @@ impl CrawlBuilder {
             restarts: restarts(&plan.actors),
             seed: None,
             log_events: None,
+            log_urls: match plan.log.urls {
+                LogUrls::Full => LoggedUrls::Full,
+                LogUrls::NoQuery => LoggedUrls::NoQuery,
+            },
             handle_signals: false,
         }
     }
@@ -184,6 +190,12 @@ impl CrawlBuilder {
     /// Counts log events into the crawl's metrics.
     pub fn log_events(mut self, log_events: LogEvents) -> Self {
         self.log_events = Some(log_events);
+        self
+    }
+
+    /// Says how much of a URL the crawl's log lines show.
+    pub const fn log_urls(mut self, log_urls: LoggedUrls) -> Self {
+        self.log_urls = log_urls;
         self
     }
 

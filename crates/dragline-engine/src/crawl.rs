@@ -242,6 +242,7 @@ fn telemetry(parts: &CrawlBuilder, arbiters: usize) -> Result<Arc<Telemetry>, St
         version: env!("CARGO_PKG_VERSION").into(),
         revision: option_env!("DRAGLINE_REVISION").unwrap_or("unknown").into(),
         log_events: parts.log_events.clone(),
+        log_urls: parts.log_urls,
     })
     .map_err(StartError::Metrics)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Histogram, IntGauge, Registry, Result, TextEncoder};
 
+use crate::escape::LoggedUrls;
 use crate::handles::{
     ActorMetrics, FetchMetrics, FrontierMetrics, HandlerMetrics, PolitenessMetrics, SinkMetrics,
 };
@@ -36,6 +37,8 @@ pub struct TelemetryOptions {
     pub revision: String,
     /// The counters of log events, when a log counts into some already.
     pub log_events: Option<LogEvents>,
+    /// How much of a URL log lines show.
+    pub log_urls: LoggedUrls,
 }
 
 /// The registry and every handle; shared by all threads.
@@ -53,6 +56,7 @@ pub struct Telemetry {
     pub(crate) states: Box<[IntGauge]>,
     arbiter_lag: Box<[Histogram]>,
     log_events: LogEvents,
+    pub(crate) log_urls: LoggedUrls,
 }
 
 impl Telemetry {
@@ -85,6 +89,7 @@ impl Telemetry {
             states: registrar.gauges(&names::STATE, RunState::ALL.map(RunState::name))?,
             arbiter_lag: registrar.histograms(&names::ARBITER_LAG, arbiters.iter().map(String::as_str))?,
             log_events,
+            log_urls: options.log_urls,
             registry,
         };
         telemetry.set_state(RunState::Starting);
@@ -188,6 +193,7 @@ pub(crate) mod tests {
             version: "0.1.0".into(),
             revision: "unknown".into(),
             log_events: None,
+            log_urls: LoggedUrls::Full,
         };
         Telemetry::new(options).unwrap()
     }

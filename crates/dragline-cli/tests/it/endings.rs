@@ -59,6 +59,21 @@ fn a_second_signal_stops_at_once_with_the_code_of_the_signal() {
     }
 }
 
+#[test]
+fn either_signal_ends_the_wait_for_a_last_scrape() {
+    let server = Server::start(Site::new().on("/", Reply::html("home"))).expect("a loopback port is free");
+    for signal in ["INT", "TERM"] {
+        let place = Place::new();
+        let lingering = ["--listen=127.0.0.1:0", "--set=admin.linger=1h"];
+        let usual = ["run", "--allow-net=127.0.0.0/8", "--delay=0s", "--out=out", "--progress=off"];
+        let mut crawl = place.start(&[&usual[..], &lingering, &[server.url("/").as_str()]].concat());
+        crawl.wait_for("metrics stay up for 1h00m00s, for a last scrape; ^C ends that");
+        place.results();
+        crawl.signal(signal);
+        crawl.wait().assert(0, &["finished: "]);
+    }
+}
+
 /// A site with a page that is never answered: only a second signal ends its fetch.
 fn hanging_site() -> ScriptedServer {
     let answer = |text: &str| {

@@ -5,6 +5,7 @@ mod documentation;
 mod endings;
 mod fetching;
 mod http;
+mod logging;
 mod manners;
 mod observed;
 mod process;

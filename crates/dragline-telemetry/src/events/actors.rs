@@ -5,10 +5,10 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::fetch::millis;
+use crate::Telemetry;
 use crate::handles::add;
 use crate::labels::{HandlerOutcome, RunState};
 use crate::register::LabelId;
-use crate::{Telemetry, escape};
 
 /// A handler ended with one page.
 #[derive(Clone, Copy, Debug)]
@@ -32,12 +32,12 @@ impl HandlerFinished<'_> {
         }
         let handler = telemetry.handlers.name(self.handler);
         if self.outcome == HandlerOutcome::Panic {
-            warn!(target: "dragline::handler", handler, url = %escape::url(self.url), "handler panicked");
+            warn!(target: "dragline::handler", handler, url = %telemetry.log_urls.show(self.url), "handler panicked");
         } else {
             debug!(
                 target: "dragline::handler",
                 handler,
-                url = %escape::url(self.url),
+                url = %telemetry.log_urls.show(self.url),
                 outcome = self.outcome.name(),
                 total_ms = millis(self.duration),
                 "handler ended"
@@ -66,8 +66,8 @@ impl DeadLetter<'_> {
         debug!(
             target: "dragline::handler",
             handler = telemetry.handlers.name(self.handler),
-            url = %escape::url(self.url),
-            reason = %escape::url(self.reason),
+            url = %telemetry.log_urls.show(self.url),
+            reason = %telemetry.log_urls.show_in(self.reason),
             "dead letter"
         );
     }
@@ -107,7 +107,7 @@ impl ActorRestarted<'_> {
             metrics.restarts.inc();
         }
         let actor = telemetry.actors.name(self.actor);
-        warn!(target: "dragline::actor", actor, reason = %escape::url(self.reason), "actor restarted");
+        warn!(target: "dragline::actor", actor, reason = %telemetry.log_urls.show_in(self.reason), "actor restarted");
     }
 }
 

@@ -8,7 +8,7 @@ use tracing::{debug, enabled, trace};
 
 use crate::handles::{FetchMetrics, add};
 use crate::labels::{Class, RetryReason};
-use crate::{Telemetry, codes, escape};
+use crate::{Telemetry, codes};
 
 /// A fetch ended: of a page, of an errand, or of a session.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +69,7 @@ impl<'a> FetchFinished<'a> {
         if let Some(gap) = self.gap {
             telemetry.politeness.delay.observe(gap.as_secs_f64());
         }
-        self.log();
+        self.log(telemetry);
     }
 
     fn count(&self, metrics: &FetchMetrics) {
@@ -100,17 +100,17 @@ impl<'a> FetchFinished<'a> {
         metrics.sent_bytes.inc_by(self.sent_bytes);
     }
 
-    fn log(&self) {
+    fn log(&self, telemetry: &Telemetry) {
         debug!(
             target: "dragline::fetch",
-            url = %escape::url(self.url),
+            url = %telemetry.log_urls.show(self.url),
             attempt = self.attempt,
             purpose = self.purpose.map(purpose_name),
             outcome = self.outcome.name(),
             status = self.status,
             total_ms = millis(self.phases.total),
             received_bytes = self.received_bytes,
-            reason = self.error.map(|error| escape::url(&error.message).into_owned()),
+            reason = self.error.map(|error| telemetry.log_urls.show_in(&error.message).into_owned()),
             phase = self.error.map(|error| error.phase.name()),
             "fetch ended"
         );
@@ -118,7 +118,7 @@ impl<'a> FetchFinished<'a> {
             let of = |phase| self.phases.get(phase).map(millis);
             trace!(
                 target: "dragline::fetch",
-                url = %escape::url(self.url),
+                url = %telemetry.log_urls.show(self.url),
                 dns_ms = of(Phase::Dns),
                 connect_ms = of(Phase::Connect),
                 tls_ms = of(Phase::Tls),
@@ -150,7 +150,7 @@ impl RetryScheduled<'_> {
         add(&telemetry.fetch.retries, self.reason as usize, 1);
         debug!(
             target: "dragline::fetch",
-            url = %escape::url(self.url),
+            url = %telemetry.log_urls.show(self.url),
             reason = self.reason.name(),
             delay_ms = millis(self.delay),
             "retry scheduled"

@@ -4,9 +4,9 @@ use dragline_core::frontier::{OfferReport, OfferSource, Skipped};
 use dragline_core::{Disposition, SkipReason};
 use tracing::debug;
 
+use crate::Telemetry;
 use crate::handles::{FrontierMetrics, add};
 use crate::labels::DISPOSITIONS;
-use crate::{Telemetry, escape};
 
 /// URLs were offered to the frontier.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +49,7 @@ impl UrlSkipped<'_> {
         count_skip(&telemetry.frontier, decision.verdict);
         debug!(
             target: "dragline::frontier",
-            url = %escape::url(self.skipped.url.as_str()),
+            url = %telemetry.log_urls.show(self.skipped.url.as_str()),
             reason = decision.verdict.name(),
             rule = decision.rule,
             "url skipped"
@@ -75,7 +75,7 @@ impl UrlSettled<'_> {
         }
         debug!(
             target: "dragline::frontier",
-            url = %escape::url(self.url),
+            url = %telemetry.log_urls.show(self.url),
             disposition = self.disposition.name(),
             reason = self.disposition.detail(),
             "url settled"

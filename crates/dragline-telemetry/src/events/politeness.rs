@@ -22,7 +22,7 @@ impl BackoffStarted<'_> {
         add(&telemetry.politeness.backoffs, self.trigger as usize, 1);
         debug!(
             target: "dragline::fetch",
-            host = %escape::url(self.host),
+            host = %escape::text(self.host),
             reason = self.trigger.name(),
             "host asked us to back off"
         );
@@ -44,7 +44,7 @@ impl RobotsFetched<'_> {
         add(&telemetry.politeness.robots_fetches, self.result as usize, 1);
         debug!(
             target: "dragline::robots",
-            host = %escape::url(self.host),
+            host = %escape::text(self.host),
             reason = self.result.name(),
             "robots.txt asked for"
         );

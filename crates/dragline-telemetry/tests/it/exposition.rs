@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dragline_core::frontier::{OfferSource, Trigger};
 use dragline_core::{LinkRefusal, Outcome, Phases, SkipReason};
+use dragline_telemetry::escape::LoggedUrls;
 use dragline_telemetry::events::{BackoffStarted, FetchFinished};
 use dragline_telemetry::labels::{self, Class, Edge, HandlerOutcome};
 use dragline_telemetry::names::{self, Kind};
@@ -50,6 +51,7 @@ pub(crate) fn telemetry() -> Arc<Telemetry> {
         version: "0.1.0".into(),
         revision: "unknown".into(),
         log_events: None,
+        log_urls: LoggedUrls::Full,
     })
     .expect("every name is well formed")
 }

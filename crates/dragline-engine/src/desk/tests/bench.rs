@@ -14,6 +14,7 @@ use dragline_core::url::Fingerprinter;
 use dragline_core::{CanonicalUrl, HostKey, Outcome, Outlinks, Verdict, Wall};
 use dragline_sink::RecordKind;
 use dragline_telemetry::TelemetryOptions;
+use dragline_telemetry::escape::LoggedUrls;
 
 use super::super::orders::{Hand, Later};
 use super::super::*;
@@ -118,6 +119,7 @@ pub(super) fn telemetry() -> Arc<Telemetry> {
         version: "0".into(),
         revision: "0".into(),
         log_events: None,
+        log_urls: LoggedUrls::Full,
     })
     .expect("the registry takes its own families")
 }
