@@ -23,7 +23,7 @@ fn a_hung_handler_is_left_behind_with_its_thread_and_only_its_page_fails() {
         follow(page, 1)
     });
     let pool =
-        PoolRules { workers: 2, credits: 4, timeout: Duration::from_millis(200), ..PoolRules::default() };
+        PoolRules { workers: 2, credits: 4, timeout: Duration::from_millis(500), ..PoolRules::default() };
     let (web, sink) = (web(4, 19, Duration::ZERO), MemSink::default());
     let web = web
         .on("http://h0.test/18", dragline_testkit::SimReply::page("x", &["/20"]))
