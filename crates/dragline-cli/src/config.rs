@@ -64,6 +64,7 @@ pub(crate) fn load(loader: &Loader, color: When) -> Result<(Plan, Origins), Faul
 pub(crate) fn run(command: &ConfigCommand) -> Result<Exit, Fault> {
     let ConfigCommand::Check(settings) = command;
     let (plan, _) = load(&loader(settings).seeds_optional(), When::Auto)?;
-    output::data(&format!("ok: {} seeds, agent {}", plan.seeds.len(), plan.rules.agent.user_agent()))?;
+    let seeds = output::counted(u64::try_from(plan.seeds.len()).unwrap_or(u64::MAX), "seed");
+    output::data(&format!("ok: {seeds}, agent {}", plan.rules.agent.user_agent()))?;
     Ok(Exit::Done)
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use dragline::core::report::grouped;
+
 use crate::exit::{Exit, Fault};
 
 /// Writes one line of data; a reader that went away ends the program quietly.
@@ -24,6 +26,12 @@ pub(crate) fn tell(line: &str) {
     drop(written);
 }
 
+/// Writes a number with its noun: `1 host`, `1,204 hosts`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", grouped(number))
+}
+
 /// Says why the program ends.
 pub(crate) fn complain(fault: &Fault) {
     let text = fault.to_string();
@@ -36,5 +44,18 @@ pub(crate) fn color_on_stderr(color: crate::args::When) -> bool {
         crate::args::When::Always => true,
         crate::args::When::Never => false,
         crate::args::When::Auto => io::stderr().is_terminal(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_agrees_with_its_noun() {
+        let check = |number, expected: &str| assert_eq!(counted(number, "host"), expected);
+        check(0, "0 hosts");
+        check(1, "1 host");
+        check(1_204, "1,204 hosts");
     }
 }

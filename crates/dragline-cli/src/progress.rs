@@ -3,18 +3,22 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use console::Term;
 use dragline::core::report::{grouped, short_duration};
 use dragline::engine::{CrawlHandle, Status};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::Progress;
-use crate::output;
+use crate::output::{self, counted};
 
 /// How often the bar is drawn anew.
 const BAR_TICK: Duration = Duration::from_secs(1);
 
 /// How often a line is written where there is no terminal.
 const LINE_TICK: Duration = Duration::from_secs(10);
+
+/// Columns of the bar that are not its line: the spinner, a space, and one for the cursor.
+const BESIDE_LINE: usize = 3;
 
 /// The bar at the foot of the terminal; log lines are written above it.
 #[derive(Clone, Debug)]
@@ -50,6 +54,7 @@ impl Bar {
             if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
                 self.bar.set_style(style);
             }
+            self.bar.set_message("starting");
         }
     }
 
@@ -66,7 +71,8 @@ impl Bar {
             let line = line(&status, before.as_ref());
             match self.kind {
                 Kind::Bar => {
-                    self.bar.set_message(line);
+                    let (_, columns) = Term::stderr().size();
+                    self.bar.set_message(cut(&line, columns));
                     self.bar.tick();
                 }
                 _ => output::tell(&line),
@@ -98,6 +104,12 @@ impl Write for Bar {
     }
 }
 
+/// Cuts a line so that it and the spinner before it stay on one line of the terminal: of two lines one may be left
+/// behind when the bar is drawn anew.
+fn cut(line: &str, columns: u16) -> String {
+    line.chars().take(usize::from(columns).saturating_sub(BESIDE_LINE)).collect()
+}
+
 /// ` 1,204 done  96 ready  3,410 waiting  18 in flight   41.2/s  0.8% failed  2 hosts backing off  1m04s`
 fn line(status: &Status, before: Option<&Status>) -> String {
     let stats = &status.stats;
@@ -117,7 +129,7 @@ fn line(status: &Status, before: Option<&Status>) -> String {
         grouped(stats.urls.in_flight),
     );
     if stats.hosts.backing_off > 0 {
-        line.push_str(&format!("  {} hosts backing off", grouped(stats.hosts.backing_off)));
+        line.push_str(&format!("  {} backing off", counted(stats.hosts.backing_off, "host")));
     }
     line.push_str(&format!("  {}", short_duration(status.now - dragline::core::Time::ZERO)));
     line
@@ -126,4 +138,17 @@ fn line(status: &Status, before: Option<&Status>) -> String {
 fn ratio(part: u64, whole: u64) -> f64 {
     let thousandths = part.saturating_mul(10_000) / whole.max(1);
     f64::from(u32::try_from(thousandths).unwrap_or(u32::MAX)) / 10_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_to_what_a_narrow_terminal_can_show() {
+        let check = |columns, expected: &str| assert_eq!(cut("14 done  ä ready", columns), expected);
+        check(80, "14 done  ä ready");
+        check(13, "14 done  ä");
+        check(3, "");
+    }
 }
