@@ -118,14 +118,8 @@ impl Ledger {
     /// # Panics
     /// When the token is in the ledger: a token is granted once.
     pub fn open(&mut self, lease: Lease, fetcher: usize) {
-        let entry = Entry {
-            lease,
-            fetcher,
-            summary: None,
-            page: None,
-            waiting_for: Vec::new(),
-            answers: Vec::new(),
-        };
+        let entry =
+            Entry { lease, fetcher, summary: None, page: None, waiting_for: Vec::new(), answers: Vec::new() };
         let earlier = self.entries.insert(entry.lease.token, entry);
         assert!(earlier.is_none(), "a token is granted once");
     }
