@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dragline::page::text;
 use dragline::prelude::*;
 use dragline_testkit::TenPages;
 
@@ -23,11 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let end = Crawl::builder()
         .seed(site.seed().as_str())
         .allow_network("127.0.0.0/8")
-        .rules(|rules| {
-            // Our own server: nobody to be polite to.
-            rules.politeness.delay = Duration::ZERO;
-            rules.politeness.adaptive = false;
-        })
+        .delay(Duration::ZERO) // our own server: nobody to be polite to
         .route(route)
         .follow_links() // the built-in handler, beside the closure: a page is settled when both have answered
         .build()?

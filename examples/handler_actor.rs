@@ -4,9 +4,7 @@
 
 use std::time::Duration;
 
-use dragline::actix::System;
 use dragline::core::frontier::{Epoch, Mark};
-use dragline::page::{ExtractRules, extract, text};
 use dragline::prelude::*;
 use dragline::sink::{Record, RecordKind, Sink, SinkError};
 use dragline::telemetry::prometheus::{IntCounterVec, Opts};
@@ -35,8 +33,7 @@ impl Handler<HandlePage> for Headings {
     type Result = HandleResult;
 
     fn handle(&mut self, HandlePage(page): HandlePage, _: &mut Context<Self>) -> HandleResult {
-        let links = extract(&page, &self.rules);
-        let mut handled = Handled { outlinks: links.outlinks, title: links.title, ..Handled::default() };
+        let mut handled = Handled::from(extract(&page, &self.rules));
         for heading in headings(&text(&page)) {
             self.found.with_label_values(&[&heading.level.to_string()]).inc();
             handled.item(&heading)?;
@@ -90,14 +87,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let found =
         IntCounterVec::new(Opts::new("headings_found_total", "Headings found, by level."), &["level"])?;
     let counter = found.clone();
-    let crawl = Crawl::builder()
+    let end = Crawl::builder()
         .seed(site.seed().as_str())
         .allow_network("127.0.0.0/8")
-        .rules(|rules| {
-            // Our own server: nobody to be polite to.
-            rules.politeness.delay = Duration::ZERO;
-            rules.politeness.adaptive = false;
-        })
+        .delay(Duration::ZERO) // our own server: nobody to be polite to
+        .metric(found.clone()) // stands on /metrics beside those of the crawl
         .route(
             Route::actor("headings", move || Headings {
                 rules: ExtractRules::default(),
@@ -107,18 +101,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .workers(2),
         )
         .sink(Box::new(Print))
-        .build()?;
-    System::new().block_on(async move {
-        let running = crawl.start()?;
-        let telemetry = running.handle().telemetry().clone();
-        telemetry.registry().register(Box::new(found))?;
-        let end = running.wait().await;
-        println!("{}", end.report);
-        let metrics = telemetry.gather_text()?;
-        metrics
-            .lines()
-            .filter(|line| line.starts_with("headings_found_total"))
-            .for_each(|line| println!("{line}"));
-        Ok(())
-    })
+        .build()?
+        .run()?;
+    println!("{}", end.report);
+    println!("{} headings of level 1", found.with_label_values(&["1"]).get());
+    Ok(())
 }

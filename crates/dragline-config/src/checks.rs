@@ -1,10 +1,9 @@
 //! Checks what only the whole configuration can show: values that do not go together, and what is missing.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 
-use dragline_core::CanonicalUrl;
+use dragline_core::guard;
 
 use crate::errors::ConfigError;
 use crate::origins::{Origins, Place};
@@ -76,7 +75,7 @@ impl Checks<'_> {
             let error = ConfigError::new("seeds.urls", message).at(spot.cloned());
             self.found.push((vec!["scope.url_bytes_max".into()], error));
         }
-        let foreign = seeds.iter().find(|(url, _)| !is_own_host(url));
+        let foreign = seeds.iter().find(|(url, _)| !guard::is_own_host(url.host()));
         if let (Some((url, spot)), None) = (foreign, &plan.rules.agent.contact) {
             let message = format!("`agent.contact` is missing: {} must be able to reach you", url.host());
             let hint = "set it to a URL or e-mail address, or give --contact";
@@ -198,16 +197,4 @@ fn plain(path: &Path) -> PathBuf {
         }
     }
     plain
-}
-
-/// Whether a host is on this machine or a private network by its spelling: nobody there needs our address.
-fn is_own_host(url: &CanonicalUrl) -> bool {
-    let host = url.host().trim_start_matches('[').trim_end_matches(']');
-    match host.parse::<IpAddr>().map(|address| address.to_canonical()) {
-        Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_private() || address.is_link_local(),
-        Ok(IpAddr::V6(address)) => {
-            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
-        }
-        Err(_) => host == "localhost" || host.ends_with(".localhost"),
-    }
 }

@@ -52,6 +52,18 @@ impl Guard {
     }
 }
 
+/// Whether a host, by its spelling, is on this machine or a private network: nobody there needs our address.
+pub fn is_own_host(host: &str) -> bool {
+    let name = plain_host(host);
+    match name.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_private() || address.is_link_local(),
+        Ok(IpAddr::V6(address)) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
+        Err(_) => name == "localhost" || name.ends_with(".localhost"),
+    }
+}
+
 /// Drops the brackets of an IPv6 host and the dot that may end a name.
 fn plain_host(host: &str) -> &str {
     let name = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
@@ -295,6 +307,20 @@ mod tests {
         assert_eq!(decision.rule, expected, "{host} {address}");
         let open = expected == "guard.public" || expected.starts_with("security.");
         assert_eq!(decision.verdict.is_ok(), open, "{host} {address}");
+    }
+
+    #[test]
+    fn own_hosts_are_known_by_their_spelling() {
+        let check = |host: &str, expected| assert_eq!(is_own_host(host), expected, "{host}");
+        check("127.0.0.1", true);
+        check("[::1]", true);
+        check("[::ffff:10.0.0.1]", true);
+        check("192.168.1.1", true);
+        check("localhost", true);
+        check("site.localhost.", true);
+        check("example.org", false);
+        check("192.0.2.1", false);
+        check("notlocalhost", false);
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dragline_config::{ActorsPlan, HandlerPlan, LogUrls, Plan};
 use dragline_core::fetch::FetchLimits;
+use dragline_core::guard;
 use dragline_core::restart::RestartRules;
 use dragline_core::rules::{CrawlRules, GuardRules};
 use dragline_core::{CanonicalUrl, UrlError};
@@ -12,6 +14,7 @@ use dragline_fetch::TransportFactory;
 use dragline_sink::Sink;
 use dragline_telemetry::LogEvents;
 use dragline_telemetry::escape::LoggedUrls;
+use dragline_telemetry::prometheus::core::Collector;
 
 use crate::crawl::Crawl;
 use crate::handler::Route;
@@ -46,6 +49,7 @@ pub struct CrawlBuilder {
     pub(crate) log_events: Option<LogEvents>,
     pub(crate) log_urls: LoggedUrls,
     pub(crate) handle_signals: bool,
+    pub(crate) metrics: Vec<Box<dyn Collector>>,
 }
 
 impl Default for CrawlBuilder {
@@ -82,6 +86,7 @@ impl CrawlBuilder {
                 LogUrls::NoQuery => LoggedUrls::NoQuery,
             },
             handle_signals: false,
+            metrics: Vec::new(),
         }
     }
 
@@ -106,6 +111,19 @@ impl CrawlBuilder {
     /// Changes the rules of the crawl: agent, scope, traps, politeness, robots, retry.
     pub fn rules(mut self, change: impl FnOnce(&mut CrawlRules)) -> Self {
         change(&mut self.rules);
+        self
+    }
+
+    /// Fixes the gap between two fetches of one host: no adaptive part.
+    pub const fn delay(mut self, gap: Duration) -> Self {
+        self.rules.politeness.delay = gap;
+        self.rules.politeness.adaptive = false;
+        self
+    }
+
+    /// Adds a metric of the user's own to those of the crawl; handlers keep a clone of it to move it.
+    pub fn metric(mut self, collector: impl Collector + 'static) -> Self {
+        self.metrics.push(Box::new(collector));
         self
     }
 
@@ -214,6 +232,10 @@ impl CrawlBuilder {
         if self.seeds.is_empty() && faults.is_empty() {
             faults.push(BuildError::NoSeeds);
         }
+        let foreign = self.seeds.iter().find(|seed| !guard::is_own_host(seed.host()));
+        if let (Some(seed), None, None) = (foreign, &self.rules.agent.contact, &self.transport) {
+            faults.push(BuildError::NoContact(seed.host().into()));
+        }
         if self.concurrency == 0 {
             faults.push(BuildError::Zero("concurrency"));
         }
@@ -273,6 +295,9 @@ impl std::error::Error for BuildErrors {}
 pub enum BuildError {
     /// Nothing to start from. Add one with [`CrawlBuilder::seed`].
     NoSeeds,
+    /// A host that is not ours would be crawled by nobody knows whom. Set `rules.agent.contact`, a URL or an e-mail
+    /// address. A crawl on a transport of its own needs none.
+    NoContact(Box<str>),
     /// A seed that cannot be fetched. Mend its spelling.
     Seed {
         /// The seed as given.
@@ -295,6 +320,7 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSeeds => f.write_str("no seeds: there is nothing to start from"),
+            Self::NoContact(host) => write!(f, "{host} must be able to reach you: set the agent's contact"),
             Self::Seed { text, error } => write!(f, "seed \"{text}\": {error}"),
             Self::Network { text } => write!(f, "\"{text}\" is not a network (write it as 127.0.0.0/8)"),
             Self::Zero(what) => write!(f, "{what} must be at least 1"),

@@ -43,6 +43,6 @@ pub(crate) fn extract_links(name: &str, rules: &CrawlRules, telemetry: &Arc<Tele
         let directives =
             PageDirectives { noindex: found.directives.noindex, nofollow: found.directives.nofollow };
         directives.record(&telemetry);
-        Handled { outlinks: found.outlinks, title: found.title, ..Handled::default() }
+        Handled::from(found)
     })
 }

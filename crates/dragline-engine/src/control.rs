@@ -23,6 +23,9 @@ use crate::supervisor::Supervisor;
 /// How often the supervisor's life is checked.
 const WATCH_TICK: Duration = Duration::from_millis(250);
 
+/// How long the last commit of a crawl that is stopped at once may take.
+const LAST_COMMIT: Duration = Duration::from_secs(1);
+
 /// How long a last look at the counts may take when the crawl is stopped at once.
 const LAST_LOOK: Duration = Duration::from_millis(500);
 
@@ -57,6 +60,8 @@ pub(crate) struct Control {
     pub(crate) supervisor: Option<Post<Supervisor>>,
     pub(crate) ended: Option<oneshot::Sender<CrawlEnd>>,
     pub(crate) interrupts: u32,
+    /// The signal that stopped the crawl at once.
+    pub(crate) stopped_by: Option<Signal>,
 }
 
 impl Control {
@@ -65,13 +70,7 @@ impl Control {
     }
 
     /// Reports the end, once, and stops every actor below and this one.
-    fn finish(
-        &mut self,
-        end: End,
-        status: Option<Status>,
-        stopped_by: Option<Signal>,
-        ctx: &mut Context<Self>,
-    ) {
+    fn finish(&mut self, end: End, status: Option<Status>, ctx: &mut Context<Self>) {
         // Its timer would keep it alive for ever.
         ctx.stop();
         let Some(ended) = self.ended.take() else { return };
@@ -89,7 +88,7 @@ impl Control {
             report,
             seed_faults: status.seed_faults,
             problem: end.problem,
-            stopped_by,
+            stopped_by: self.stopped_by,
         });
         if ended.is_err() {
             tracing::debug!(target: "dragline::actor", "nobody waits for the crawl's end");
@@ -103,12 +102,21 @@ impl Control {
         ctx.spawn(actix::fut::ActorFutureExt::map(snapshot, |status, control: &mut Self, ctx| {
             let what = "the supervisor died: this is a bug, its panic is in the log";
             let end = End::failed(Problem::Internal(what.into()));
-            control.finish(end, status.ok().flatten(), None, ctx);
+            control.finish(end, status.ok().flatten(), ctx);
         }));
     }
 
-    /// Takes a last look at the counts and ends the crawl where it stands.
-    fn stop(&self, signal: Option<Signal>, ctx: &mut Context<Self>) {
+    /// Ends the crawl where it stands, with what is settled written; whether or not that is done in time.
+    fn stop(&mut self, signal: Option<Signal>, ctx: &mut Context<Self>) {
+        self.stopped_by = self.stopped_by.or(signal);
+        if let Some(supervisor) = &self.supervisor {
+            supervisor.send(Stop);
+            ctx.run_later(LAST_COMMIT, Self::leave);
+        }
+    }
+
+    /// Takes a last look at the counts and ends a crawl whose last commit did not come.
+    fn leave(&mut self, ctx: &mut Context<Self>) {
         let Some(supervisor) = self.supervisor.clone() else { return };
         let metrics = self.metrics.clone();
         let look = async move {
@@ -120,7 +128,7 @@ impl Control {
         };
         let look = look.into_actor(self);
         ctx.spawn(actix::fut::ActorFutureExt::map(look, move |status, control: &mut Self, ctx| {
-            control.finish(End::because(Ended::Stopped), status, signal, ctx);
+            control.finish(End::because(Ended::Stopped), status, ctx);
         }));
     }
 
@@ -208,7 +216,7 @@ impl Handler<CrawlEnded> for Control {
         self.mailbox.started();
         let shown = self.metrics.send(TakeSample(status.clone())).into_actor(self);
         ctx.spawn(actix::fut::ActorFutureExt::map(shown, move |_, control: &mut Self, ctx| {
-            control.finish(end, Some(status), None, ctx);
+            control.finish(end, Some(status), ctx);
         }));
     }
 }

@@ -75,6 +75,9 @@ impl Crawl {
         let placement = parts.placement.unwrap_or_else(|| Placement::for_cores(cores));
         let lanes = lanes(parts.concurrency, parts.fetchers.unwrap_or(cores));
         let telemetry = telemetry(&parts, lanes.len())?;
+        for metric in std::mem::take(&mut parts.metrics) {
+            telemetry.registry().register(metric).map_err(StartError::Metrics)?;
+        }
         telemetry.set_robots_obeyed(parts.rules.robots.obey);
         let builtin =
             parts.handlers.iter().map(|plan| builtin::route(plan, &parts.rules, &parts.restarts, &telemetry));
@@ -130,6 +133,7 @@ impl Plumbing {
             supervisor: None,
             ended: Some(ended),
             interrupts: 0,
+            stopped_by: None,
         };
         let control = Post::new(Seat::here().start(MAILBOX_SLACK, || control), control_mailbox);
         let mut tasks = Tasks::default();

@@ -17,7 +17,7 @@ use crate::handler::Recruit;
 use crate::handler_host::{HandlerHost, HostParts, WorkerContext};
 use crate::messages::{
     Assign, CrawlEnded, Drain, FetcherStarted, FetchesDone, Flush, Flushed, GetStatus, Halt, HandlePages,
-    PagesHandled, Pause, RecordsWritten, SinkFailed, WorkerDied, WorkerStarted, WriteRecords,
+    PagesHandled, Pause, RecordsWritten, SinkFailed, Stop, WorkerDied, WorkerStarted, WriteRecords,
 };
 use crate::placement::Placement;
 use crate::post::{Mailbox, Post};
@@ -375,6 +375,17 @@ impl Handler<Drain> for Supervisor {
     fn handle(&mut self, Drain(mode): Drain, ctx: &mut Context<Self>) {
         self.mailbox.started();
         self.desk.drain(self.now(), mode);
+        self.proceed(ctx);
+    }
+}
+
+/// Ends the crawl where it stands, once what is settled is written.
+impl Handler<Stop> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
+        self.mailbox.started();
+        self.desk.stop();
         self.proceed(ctx);
     }
 }

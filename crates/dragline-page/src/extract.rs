@@ -66,6 +66,13 @@ pub struct Extraction {
     pub dropped: u32,
 }
 
+/// Keeps links and title: what the built-in handler answers.
+impl From<Extraction> for Handled {
+    fn from(extraction: Extraction) -> Self {
+        Self { outlinks: extraction.outlinks, title: extraction.title, ..Self::default() }
+    }
+}
+
 /// Takes links, title and directives off a page; one that is no HTML has only the directives of its head.
 ///
 /// Links are `href` of `a` and `area`, `src` of `frame` and `iframe`, and the target of a meta refresh. Those of
@@ -86,10 +93,7 @@ pub fn extract(page: &Page, rules: &ExtractRules) -> Extraction {
 /// Returns the handler that follows links and notes titles: `extract_links`.
 pub fn link_extractor(rules: ExtractRules) -> impl Fn(&Page) -> Handled + Send + Sync + Clone + 'static {
     let rules = Arc::new(rules);
-    move |page| {
-        let extraction = extract(page, &rules);
-        Handled { outlinks: extraction.outlinks, title: extraction.title, ..Handled::default() }
-    }
+    move |page| extract(page, &rules).into()
 }
 
 /// One reference, not resolved yet: the base may stand behind it.

@@ -20,4 +20,5 @@ pub mod prelude {
     pub use actix::{Actor, Context, Handler, ResponseFuture};
     pub use dragline_core::{Handled, Item, Outlinks, Page, Verdict};
     pub use dragline_engine::{Crawl, CrawlBuilder, CrawlEnd, HandleError, HandlePage, HandleResult, Route};
+    pub use dragline_page::{ExtractRules, extract, link_extractor, text};
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use dragline_testkit::{Reply, ScriptedServer, Scripts, Server, Site, Step, wait_until};
 
 use crate::process::{PATIENCE, Place, Running};
-use crate::results::Results;
 
 /// A site whose home page links to many pages, each slow enough to be in flight when a signal comes.
 fn slow_site() -> Server {
@@ -53,7 +52,7 @@ fn a_second_signal_stops_at_once_with_the_code_of_the_signal() {
         crawl.wait_for("finishing what is in flight");
         crawl.signal(signal);
         crawl.wait().assert(code, &["stopped: ", " = done 1 "]);
-        let results = Results::of_a_stopped_crawl(&place.path("out"));
+        let results = place.results();
         assert_eq!(results.report["ended"], "stopped");
         assert!(results.count("pending") > 0);
     }

@@ -1,5 +1,7 @@
 //! Tests what is crawled and what is not, and that the rest is accounted for with its reason.
 
+use std::time::Duration;
+
 use dragline_testkit::server::Bound;
 use dragline_testkit::{Reply, Server, Site};
 
@@ -113,7 +115,9 @@ fn everything() -> Server {
         .on_each("/broken", vec![Reply::status(500), Reply::status(500), Reply::html("whole again")])
         .on("/frame", Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ncut"))
         .on("/refreshed", Reply::ok("text/plain", "no page"))
-        .fallback(deep);
+        .fallback(deep)
+        // Slow enough that the second host's robots.txt is given up before the budget is used up.
+        .delay(Duration::from_millis(40));
     let second = Site::new().on("/robots.txt", Reply::status(500)).on("/", Reply::html("unseen"));
     let third = Site::new().on_each("/", vec![Reply::retry_after(429, 1), Reply::html("at last")]);
     bound.serve(vec![site, second, third]).expect("the sockets are bound")

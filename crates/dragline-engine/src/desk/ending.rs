@@ -71,6 +71,13 @@ impl Desk {
         }
     }
 
+    /// Ends the crawl where it stands: what is settled is committed, what is in flight and what waits stays pending.
+    pub(crate) fn stop(&mut self) {
+        if matches!(self.course, Course::Running | Course::Draining) {
+            self.course = Course::Closing(End::because(Ended::Stopped));
+        }
+    }
+
     /// Moves towards the end when nothing is in flight.
     pub(super) fn end(&mut self) {
         let idle = self.ledger.is_empty() && self.ready.is_empty() && self.later == 0;

@@ -20,7 +20,7 @@ fn down() -> Alert {
         steps: &[
             "Is the process there? Its exit code tells how it ended: 0 done, 4 could not start, 5 internal, 6 storage.",
             "Read the end of its log (stderr).",
-            "`dragline run` with the same configuration resumes; nothing that was committed is fetched again.",
+            "The frontier was in memory: `dragline run` with another `--out` begins anew; the old results stay as they are.",
             "The process is there: compare `[admin] listen` with the target in `prometheus.yml`.",
         ],
         case: Case {
@@ -51,7 +51,7 @@ fn stalled() -> Alert {
             "Edge `handler`: see *Handler p95*; a handler that hangs is replaced after its timeout.",
             "Edge `sink`: the disk is full or slow; the crawl goes on when there is space.",
             "Panel *Arbiter lag p99*: a blocked thread stops every actor on it.",
-            "`dragline stop`, then `dragline run`: the state is kept.",
+            "Nothing helps: SIGTERM finishes what is in flight, a second one stops at once; both write the report.",
         ],
         case: Case {
             series: vec![
@@ -78,7 +78,7 @@ fn failing() -> Alert {
         steps: &[
             "Panel *Errors by kind*: `dns_error` and `connect_error` on many hosts point at our own network.",
             "`tls_error` or `proxy_error`: a certificate store or a proxy of ours.",
-            "`dragline export errors` names the URLs; one host behind most of them is that host's trouble.",
+            "`pages.jsonl` names the URLs with their `kind`; one host behind most of them is that host's trouble.",
         ],
         case: Case {
             series: vec![
@@ -106,7 +106,7 @@ fn rate_limited() -> Alert {
         summary: "{{ $value | humanizePercentage }} of responses are 429: slow down",
         meaning: "Sites say that we ask too often. Each such host is left alone for as long as it asks.",
         steps: &[
-            "`dragline export errors` names the hosts.",
+            "`pages.jsonl` names the URLs whose `status` is 429.",
             "Raise `[politeness] delay`, or add a rule for these hosts.",
             "Lower `[politeness] concurrency` when it is above 1.",
         ],
@@ -136,7 +136,7 @@ fn robots_unreachable() -> Alert {
         summary: "{{ $value | humanizePercentage }} of URLs are refused because robots.txt cannot be read",
         meaning: "A robots.txt that answers 5xx or not at all means complete disallow (RFC 9309 2.3.1.4).",
         steps: &[
-            "`dragline robots HOST` shows what the host answers.",
+            "`dragline fetch --ignore-robots --output - https://HOST/robots.txt` shows what the host answers.",
             "Many hosts at once: look at *Errors by kind* for trouble of our own network.",
             "The report names each such host with its error.",
         ],

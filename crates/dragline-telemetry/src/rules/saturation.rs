@@ -78,8 +78,8 @@ fn handler_failing() -> Alert {
         meaning: "A handler answers with errors, panics, or does not answer in time.",
         steps: &[
             "Panel *Handler results* tells errors, panics and timeouts apart.",
-            "`dragline export errors` names the pages: `handler_error`, `handler_panic`, `handler_timeout`.",
-            "After a fix, replay the dead letters.",
+            "`pages.jsonl` names the pages: `kind` is `handler_error`, `handler_panic` or `handler_timeout`.",
+            "After a fix, crawl these pages again: give their URLs as seeds with `--depth 0`.",
         ],
         case: Case {
             series: vec![
