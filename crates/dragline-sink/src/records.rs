@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dragline_core::disposition::Disposition;
-use dragline_core::fetch::{FetchError, FetchResponse, Phases};
+use dragline_core::fetch::{FetchError, Phases};
 use dragline_core::frontier::{Lease, Skipped};
 use dragline_core::handled::Item;
-use dragline_core::{CanonicalUrl, Decision, Outcome, Page, SkipReason, Wall};
+use dragline_core::ledger::FetchSummary;
+use dragline_core::{CanonicalUrl, Decision, Outcome, SkipReason, Wall};
 use serde::ser::{SerializeSeq, SerializeStruct};
 use serde::{Serialize, Serializer};
 
@@ -50,7 +51,7 @@ pub struct PageRecord {
     pub outcome: Outcome,
     /// The status of the response, when one arrived.
     pub status: Option<u16>,
-    /// The `Content-Type` field as received.
+    /// The media type without parameters.
     pub content_type: Option<Box<str>>,
     /// Bytes of the body as received.
     pub wire_bytes: u64,
@@ -166,56 +167,27 @@ impl From<Skipped> for Record {
 }
 
 impl PageRecord {
-    /// Describes a page whose handlers have answered; outcome, title and error are the caller's to change.
-    pub fn of_page(page: &Page, disposition: Disposition) -> Self {
+    /// Describes a URL that was settled by a fetch; redirect target and title are the caller's to add.
+    pub fn of_fetch(lease: Lease, fetch: FetchSummary, disposition: Disposition) -> Self {
         Self {
-            url: page.url.clone(),
+            url: lease.url,
             disposition,
-            outcome: if page.truncated { Outcome::OkTruncated } else { Outcome::Ok },
-            status: Some(page.status),
-            content_type: page.headers.get_str("content-type").map(Into::into),
-            wire_bytes: page.body_wire_bytes,
-            bytes: u64::try_from(page.body.len()).unwrap_or(u64::MAX),
-            depth: page.depth,
-            attempt: page.attempt,
-            referrer: page.referrer.clone(),
-            redirect_target: None,
-            chain: Arc::clone(&page.chain),
-            title: None,
-            phases: page.phases,
-            truncated: page.truncated,
-            peer: page.peer,
-            fetched_at: page.fetched_at,
-            error: None,
-        }
-    }
-
-    /// Describes a fetch that ended without a page for handlers: a failure or a redirect.
-    pub fn of_response(
-        lease: &Lease,
-        response: &FetchResponse,
-        disposition: Disposition,
-        fetched_at: Wall,
-    ) -> Self {
-        Self {
-            url: lease.url.clone(),
-            disposition,
-            outcome: response.outcome,
-            status: response.status,
-            content_type: response.headers.get_str("content-type").map(Into::into),
-            wire_bytes: response.body_wire_bytes,
-            bytes: u64::try_from(response.body.len()).unwrap_or(u64::MAX),
+            outcome: fetch.outcome,
+            status: fetch.status,
+            content_type: fetch.content_type,
+            wire_bytes: fetch.body_wire_bytes,
+            bytes: fetch.body_bytes,
             depth: lease.depth,
             attempt: lease.attempt,
-            referrer: lease.referrer.clone(),
+            referrer: lease.referrer,
             redirect_target: None,
-            chain: Arc::clone(&lease.chain),
+            chain: lease.chain,
             title: None,
-            phases: response.phases,
-            truncated: response.outcome == Outcome::OkTruncated,
-            peer: response.peer,
-            fetched_at,
-            error: response.error.clone().map(Into::into),
+            phases: fetch.phases,
+            truncated: fetch.truncated,
+            peer: fetch.peer,
+            fetched_at: fetch.fetched_at,
+            error: fetch.error.map(Into::into),
         }
     }
 }
@@ -344,7 +316,8 @@ fn millis(span: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use dragline_core::fetch::Phase;
-    use dragline_core::{FailKind, Headers, Source};
+    use dragline_core::frontier::{Purpose, Token};
+    use dragline_core::{FailKind, Source};
 
     use super::*;
 
@@ -361,41 +334,51 @@ mod tests {
         CanonicalUrl::parse(text).unwrap()
     }
 
-    fn page() -> Page {
-        Page {
+    fn record(disposition: Disposition, error: Option<FetchError>) -> PageRecord {
+        let lease = Lease {
+            token: Token(1),
             url: url("http://a/1"),
-            status: 200,
-            headers: Headers::from_pairs([("Content-Type", "text/html; charset=utf-8")]),
-            body: "hello".into(),
-            truncated: false,
+            purpose: Purpose::Page,
             depth: 2,
+            attempt: 1,
+            generation: 0,
             label: None,
             data: None,
             referrer: Some(url("http://a/")),
             chain: [url("http://a/0")].into(),
-            attempt: 1,
-            phases: Phases {
-                dns: None,
-                ttfb: Some(Duration::from_micros(1_500)),
-                total: Duration::from_millis(2),
-                ..Phases::default()
-            },
-            fetched_at: Wall::from_secs(1_795_194_003),
-            peer: Some(([127, 0, 0, 1], 80).into()),
+            queue_wait: Duration::ZERO,
+            gap: Duration::ZERO,
+        };
+        let phases = Phases {
+            ttfb: Some(Duration::from_micros(1_500)),
+            total: Duration::from_millis(2),
+            ..Phases::default()
+        };
+        let fetch = FetchSummary {
+            outcome: Outcome::Ok,
+            status: Some(200),
+            content_type: Some("text/html".into()),
             body_wire_bytes: 4,
-            hold: None,
-        }
+            body_bytes: 5,
+            received_bytes: 90,
+            truncated: false,
+            phases,
+            peer: Some(([127, 0, 0, 1], 80).into()),
+            fetched_at: Wall::from_secs(1_795_194_003),
+            error,
+        };
+        PageRecord::of_fetch(lease, fetch, disposition)
     }
 
     #[test]
     fn a_page_has_every_field_in_a_fixed_order() {
-        let mut record = PageRecord::of_page(&page(), Disposition::Done);
+        let mut record = record(Disposition::Done, None);
         record.title = Some("A \"title\"\n".into());
         check(
             record,
             concat!(
                 r#"{"url":"http://a/1","disposition":"done","kind":null,"outcome":"ok","status":200,"#,
-                r#""content_type":"text/html; charset=utf-8","wire_bytes":4,"bytes":5,"depth":2,"attempt":1,"#,
+                r#""content_type":"text/html","wire_bytes":4,"bytes":5,"depth":2,"attempt":1,"#,
                 r#""referrer":"http://a/","redirect_target":null,"chain":["http://a/0"],"#,
                 r#""title":"A \"title\"\n","phases":{"dns_ms":null,"connect_ms":null,"tls_ms":null,"#,
                 r#""ttfb_ms":1.5,"body_ms":null,"total_ms":2.0},"truncated":false,"peer":"127.0.0.1:80","#,
@@ -407,8 +390,8 @@ mod tests {
     #[test]
     fn a_failure_names_its_kind_and_its_error() {
         let kind = FailKind::Fetch(Outcome::Timeout);
-        let mut record = PageRecord::of_page(&page(), Disposition::Failed(kind));
-        record.error = Some(FetchError { phase: Phase::Ttfb, message: "too slow".into() }.into());
+        let error = FetchError { phase: Phase::Ttfb, message: "too slow".into() };
+        let record = record(Disposition::Failed(kind), Some(error));
         let mut line = Vec::new();
         Record::from(record).write_line(&mut line).unwrap();
         let value: serde_json::Value = serde_json::from_slice(&line).unwrap();

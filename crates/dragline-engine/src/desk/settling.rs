@@ -6,7 +6,7 @@ use dragline_core::frontier::{
     Lease, OfferBatch, OfferSource, Purpose, RobotsAnswer, Settle, SettleReport, SettleResult, Settled,
     Settlement, Token,
 };
-use dragline_core::ledger::{Entry, FetchSummary};
+use dragline_core::ledger::Entry;
 use dragline_core::url::Fingerprint;
 use dragline_core::{CanonicalUrl, Decision, Disposition, SkipReason, Source, Time};
 use dragline_sink::{ItemRecord, PageRecord, RecordError, RecordKind, SkippedRecord};
@@ -150,39 +150,21 @@ impl Desk {
         told: Told,
     ) {
         let Told { items, title, message } = told;
-        let lease = entry.lease;
+        let url = entry.lease.url.clone();
         if let Some(summary) = entry.summary
             && self.sinks.iter().any(|sink| sink.takes(RecordKind::Page))
         {
-            let FetchSummary { outcome, status, content_type, body_wire_bytes, body_bytes, .. } = summary;
-            let error = message.map(RecordError::handler).or_else(|| summary.error.map(Into::into));
-            let record = PageRecord {
-                url: lease.url.clone(),
-                disposition,
-                outcome,
-                status,
-                content_type,
-                wire_bytes: body_wire_bytes,
-                bytes: body_bytes,
-                depth: lease.depth,
-                attempt: lease.attempt,
-                referrer: lease.referrer,
-                redirect_target: target,
-                chain: lease.chain,
-                title,
-                phases: summary.phases,
-                truncated: summary.truncated,
-                peer: summary.peer,
-                fetched_at: summary.fetched_at,
-                error,
-            };
+            let mut record = PageRecord::of_fetch(entry.lease, summary, disposition);
+            record.redirect_target = target;
+            record.title = title;
+            record.error = message.map(RecordError::handler).or(record.error);
             self.tell(RecordKind::Page, || record.clone().into());
         }
         for (route, made) in items {
             let handler = self.routes.get(route).map(|desk| Arc::clone(&desk.route.name)).unwrap_or_default();
             for item in made {
                 self.totals.items += 1;
-                let record = ItemRecord { handler: Arc::clone(&handler), url: lease.url.clone(), item };
+                let record = ItemRecord { handler: Arc::clone(&handler), url: url.clone(), item };
                 self.tell(RecordKind::Item, || record.clone().into());
             }
         }
