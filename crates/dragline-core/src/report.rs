@@ -61,7 +61,7 @@ pub struct Report {
 pub struct Totals {
     /// Fetches of pages, every attempt counted.
     pub fetches: u64,
-    /// Fetches that were second or later attempts.
+    /// Fetches of pages that were put off to another attempt.
     pub retries: u64,
     /// Fetches of robots.txt; not among `fetches`.
     pub robots_fetches: u64,

@@ -156,7 +156,7 @@ pub struct PolitenessRules {
     pub delay_max: Duration,
     /// How much penalties are spread, 0 to 1.
     pub jitter: f64,
-    /// The longest penalty or `Retry-After` that is waited out.
+    /// The longest penalty or `Retry-After` that is waited out; a host that asks for more is parked.
     pub backoff_max: Duration,
     /// A host that only refuses for this long is parked.
     pub give_up_after: Duration,

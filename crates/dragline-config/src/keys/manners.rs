@@ -51,7 +51,7 @@ pub(super) static FIELDS: &[Field<Draft>] = &[
         "politeness.backoff_max",
         Time(millis(1, 7 * DAY), |draft, value| draft.plan.rules.politeness.backoff_max = value),
         "\"1h\"",
-        "longest Retry-After or penalty that is waited out",
+        "longest Retry-After or penalty that is waited out; a host that asks for more is parked",
     ),
     Field::new(
         "politeness.give_up_after",

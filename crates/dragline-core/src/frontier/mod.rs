@@ -72,7 +72,8 @@ pub trait Frontier {
     /// Ends what waits: it is skipped(drained), or kept for a later resume.
     fn drain(&mut self, now: Time, drain: Drain) -> Ticket<LeaseReport>;
 
-    /// Returns when `lease` may find something that it does not find now; `None` when only an answer can change that.
+    /// Returns when `lease` can grant or end something: a time at or before now when it can at once, a later one when
+    /// a gap or a wait must pass first, `None` when only an answer can change that.
     fn next_wakeup(&self) -> Option<Time>;
 
     /// Opens the buffer of the next epoch and returns the one that is now closed.

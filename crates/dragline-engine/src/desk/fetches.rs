@@ -107,7 +107,6 @@ impl Desk {
         match entry.lease.purpose {
             Purpose::Page => {
                 self.totals.fetches += 1;
-                self.totals.retries += u64::from(entry.lease.attempt > 1);
             }
             Purpose::Robots => self.totals.robots_fetches += 1,
             Purpose::Sitemap => self.totals.sitemap_fetches += 1,

@@ -102,6 +102,7 @@ impl Desk {
                 self.tell_page(entry, disposition, target, told);
             }
             SettleResult::Waiting { not_before, retry } => {
+                self.totals.retries += u64::from(retry);
                 if let (true, Some(summary)) = (retry, &entry.summary) {
                     let (reason, delay) = (RetryReason::of(summary.outcome), not_before - now);
                     RetryScheduled { url: entry.lease.url.as_str(), reason, delay }.record(&self.telemetry);

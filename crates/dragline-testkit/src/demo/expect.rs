@@ -78,6 +78,7 @@ impl DemoExpectation {
         compare("done", self.done, report.done);
         compare("redirected", self.redirected, report.redirected);
         compare("pending", 0, report.pending);
+        compare("retries", self.retries, report.totals.retries);
         for kind in FailKind::all() {
             compare(kind.name(), count(&self.failed, kind), count(&report.failed, kind));
         }
