@@ -1,7 +1,7 @@
 //! Runs a configured crawl: port, folder, sinks, actors, report.
 
 use anyhow::Context;
-use dragline::config::{Plan, SinkKind, SinkPlan, SinkRecords};
+use dragline::config::{Origins, Plan, SinkKind, SinkPlan, SinkRecords};
 use dragline::console::{Console, Serving};
 use dragline::core::report::{Ended, grouped, short_duration};
 use dragline::core::{SkipReason, Wall};
@@ -16,18 +16,18 @@ use crate::{config, log, output};
 
 /// Runs `dragline run`.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Fault> {
-    let (plan, _) = config::of_run(args)?;
-    crawl(&plan, &args.show)
+    let (plan, origins) = config::of_run(args)?;
+    crawl(&plan, origins, &args.show)
 }
 
 /// Crawls by a checked plan and says how it went.
-pub(crate) fn crawl(plan: &Plan, show: &ShowArgs) -> Result<Exit, Fault> {
+pub(crate) fn crawl(plan: &Plan, origins: Origins, show: &ShowArgs) -> Result<Exit, Fault> {
     let bar = Bar::new(show.progress);
     let log_events = log::start(&plan.log, show, &bar)?;
     let console = plan.admin.listen.map(Console::bind).transpose().map_err(Fault::nothing_started)?;
     let earlier = if plan.output.fresh { Earlier::Replace } else { Earlier::Refuse };
     let folder = OutputFolder::open(&plan.output.dir, earlier).map_err(of_output)?;
-    let mut builder = CrawlBuilder::from_plan(plan).log_events(log_events).handle_signals();
+    let mut builder = CrawlBuilder::from_plan(plan).origins(origins).log_events(log_events).handle_signals();
     for sink in folder.sinks(plan.output.skipped_rows_max).map_err(of_output)? {
         builder = builder.sink(sink);
     }

@@ -23,9 +23,9 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Fault> {
         .flag("output.dir", args.out.display().to_string(), "--out")
         .flag("admin.listen", args.listen.as_str(), "--listen");
     let loader = site.seeds().iter().fold(loader, |loader, seed| loader.seed(seed.as_str()));
-    let (mut plan, _) = config::load(&loader, args.show.color)?;
+    let (mut plan, origins) = config::load(&loader, args.show.color)?;
     plan.output.fresh = true;
     plan.admin.linger = Duration::ZERO;
     output::tell(&format!("demo site: {} hosts on loopback, generated", site.hosts().len()));
-    crawl::crawl(&plan, &args.show)
+    crawl::crawl(&plan, origins, &args.show)
 }

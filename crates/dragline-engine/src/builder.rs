@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dragline_config::{ActorsPlan, HandlerPlan, LogUrls, Plan};
+use dragline_config::{ActorsPlan, HandlerPlan, LogUrls, Origins, Plan};
 use dragline_core::fetch::FetchLimits;
 use dragline_core::guard;
 use dragline_core::restart::RestartRules;
@@ -50,6 +50,7 @@ pub struct CrawlBuilder {
     pub(crate) log_urls: LoggedUrls,
     pub(crate) handle_signals: bool,
     pub(crate) metrics: Vec<Box<dyn Collector>>,
+    pub(crate) origins: Option<Origins>,
 }
 
 impl Default for CrawlBuilder {
@@ -87,6 +88,7 @@ impl CrawlBuilder {
             },
             handle_signals: false,
             metrics: Vec::new(),
+            origins: None,
         }
     }
 
@@ -124,6 +126,12 @@ impl CrawlBuilder {
     /// Adds a metric of the user's own to those of the crawl; handlers keep a clone of it to move it.
     pub fn metric(mut self, collector: impl Collector + 'static) -> Self {
         self.metrics.push(Box::new(collector));
+        self
+    }
+
+    /// Takes note of where each key of the configuration was written, so that a skip names file and line of its rule.
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.origins = Some(origins);
         self
     }
 

@@ -197,6 +197,7 @@ impl Plumbing {
             desk: Desk::new(DeskParts {
                 frontier: Box::new(MemFrontier::new((*rules).clone(), fingerprinter, self.seed)),
                 rules,
+                origins: parts.origins,
                 routes: self.routes,
                 sinks: parts.sinks.iter().map(|(sink, credits)| edge(&**sink, *credits)).collect(),
                 lanes: self.lanes,

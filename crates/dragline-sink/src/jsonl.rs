@@ -272,7 +272,7 @@ mod tests {
     fn skipped() -> Record {
         let url = CanonicalUrl::parse("http://a/").unwrap();
         let decision = Decision::built_in(SkipReason::Scope, "scope.mode");
-        SkippedRecord { url, decision, referrer: None }.into()
+        SkippedRecord { url, decision, place: None, referrer: None }.into()
     }
 
     fn items_in(path: &Path) -> Vec<u64> {

@@ -108,6 +108,8 @@ pub struct SkippedRecord {
     pub url: CanonicalUrl,
     /// The reason, the rule that gave it, and where that was written.
     pub decision: Decision<SkipReason>,
+    /// File and line of the rule, where the configuration knows them; stands as `source` instead of the key.
+    pub place: Option<Box<str>>,
     /// The page that named the URL.
     pub referrer: Option<CanonicalUrl>,
 }
@@ -162,7 +164,7 @@ impl From<SkippedRecord> for Record {
 impl From<Skipped> for Record {
     fn from(skipped: Skipped) -> Self {
         let Skipped { url, decision, referrer } = skipped;
-        SkippedRecord { url, decision, referrer }.into()
+        SkippedRecord { url, decision, place: None, referrer }.into()
     }
 }
 
@@ -267,7 +269,10 @@ impl Serialize for SkippedRecord {
         row.serialize_field("url", self.url.as_str())?;
         row.serialize_field("reason", self.decision.verdict.name())?;
         row.serialize_field("rule", self.decision.rule)?;
-        row.serialize_field("source", &self.decision.source.to_string())?;
+        match &self.place {
+            Some(place) => row.serialize_field("source", place)?,
+            None => row.serialize_field("source", &self.decision.source.to_string())?,
+        }
         row.serialize_field("referrer", &text_of(self.referrer.as_ref()))?;
         row.end()
     }
@@ -415,9 +420,16 @@ mod tests {
     fn a_skipped_url_names_rule_and_source() {
         let source = Source::Config { key: "scope.exclude", index: Some(1) };
         let decision = Decision { verdict: SkipReason::Filter, rule: "scope.exclude", source };
-        check(
-            SkippedRecord { url: url("http://a/2"), decision, referrer: None },
-            r#"{"url":"http://a/2","reason":"filter","rule":"scope.exclude","source":"scope.exclude[1]","referrer":null}"#,
-        );
+        for (place, expected) in
+            [(None, "scope.exclude[1]"), (Some("dragline.toml:21".into()), "dragline.toml:21")]
+        {
+            let decision = decision.clone();
+            check(
+                SkippedRecord { url: url("http://a/2"), decision, place, referrer: None },
+                &format!(
+                    r#"{{"url":"http://a/2","reason":"filter","rule":"scope.exclude","source":"{expected}","referrer":null}}"#
+                ),
+            );
+        }
     }
 }

@@ -38,7 +38,7 @@ fn urls_beyond_the_budget_are_skipped_for_it() {
     ended.assert(0, &["done 20", "budget 91"]);
     assert_eq!(server.log().count(), 21, "with robots.txt");
     let results = place.results();
-    assert!(results.skipped.iter().all(|row| row["reason"] == "budget" && row["source"] == "scope.urls_max"));
+    assert!(results.skipped.iter().all(|row| row["reason"] == "budget" && row["source"] == "--max-urls"));
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn excluded_urls_are_skipped_by_the_filter_that_names_them() {
     let results = place.results();
     let skip = results.skip(server.url("/13").as_str());
     assert_eq!((&skip["reason"], &skip["rule"]), (&"filter".into(), &"scope.exclude".into()));
-    assert_eq!(skip["source"], "scope.exclude[1]");
+    assert_eq!(skip["source"], "dragline.toml:2");
     assert_eq!(server.log().count_of("/13"), 0);
 }
 

@@ -1,8 +1,8 @@
 //! Grants leases to fetchers that have lanes free, as far as every credit allows.
 
 use dragline_core::frontier::{LeaseReport, OfferBatch, Skipped, Want};
-use dragline_core::{Decision, Time};
-use dragline_sink::{Record, RecordKind};
+use dragline_core::{Decision, Source, Time};
+use dragline_sink::{Record, RecordKind, SkippedRecord};
 use dragline_telemetry::events::{RobotsDecided, UrlSkipped, UrlsOffered};
 
 use super::{Completion, Course, Desk, LEASES_MAX, SEED_FAULTS_MAX};
@@ -97,11 +97,27 @@ impl Desk {
         for skip in skipped {
             if skip.referrer.is_none() && self.seed_faults.len() < SEED_FAULTS_MAX {
                 let Decision { verdict, rule, source } = &skip.decision;
-                let source = source.to_string();
+                let source = self.place(source).map_or_else(|| source.to_string(), String::from);
                 let rule = if source == *rule { source } else { format!("{rule}, {source}") };
                 self.seed_faults.push(format!("{} skipped({verdict}) by {rule}", skip.url));
             }
-            self.tell(RecordKind::Skipped, || skip.clone().into());
+            self.tell_skip(skip);
+        }
+    }
+
+    /// Writes the record of one skip.
+    pub(super) fn tell_skip(&mut self, skip: Skipped) {
+        let place = self.place(&skip.decision.source);
+        let Skipped { url, decision, referrer } = skip;
+        let record = SkippedRecord { url, decision, place, referrer };
+        self.tell(RecordKind::Skipped, || record.clone().into());
+    }
+
+    /// Returns where a rule was written, when it is a key of a configuration that is known.
+    fn place(&self, source: &Source) -> Option<Box<str>> {
+        match (source, &self.origins) {
+            (Source::Config { .. }, Some(origins)) => Some(origins.describe(source).into()),
+            _ => None,
         }
     }
 

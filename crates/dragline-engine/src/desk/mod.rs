@@ -29,6 +29,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dragline_config::Origins;
 use dragline_core::frontier::{Epoch, Frontier, Mark, OfferBatch, Settlement, Token};
 use dragline_core::hints::SeenHints;
 use dragline_core::ledger::Ledger;
@@ -132,6 +133,8 @@ struct Commit {
 pub(crate) struct DeskParts {
     pub(crate) frontier: Box<dyn Frontier + Send>,
     pub(crate) rules: Arc<CrawlRules>,
+    /// Where each key was written, when there was a configuration.
+    pub(crate) origins: Option<Origins>,
     pub(crate) routes: Vec<Route>,
     pub(crate) sinks: Vec<SinkEdge>,
     /// Lanes of each fetcher.
@@ -148,6 +151,7 @@ pub(crate) struct DeskParts {
 pub(crate) struct Desk {
     frontier: Box<dyn Frontier + Send>,
     rules: Arc<CrawlRules>,
+    origins: Option<Origins>,
     ledger: Ledger,
     hints: Arc<SeenHints>,
     telemetry: Arc<Telemetry>,
@@ -190,6 +194,7 @@ impl Desk {
         let mut desk = Self {
             frontier: parts.frontier,
             rules: parts.rules,
+            origins: parts.origins,
             ledger: Ledger::new(parts.seed),
             hints: parts.hints,
             telemetry: parts.telemetry,

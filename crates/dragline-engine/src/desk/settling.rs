@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use dragline_core::frontier::{
     Lease, OfferBatch, OfferSource, Purpose, RobotsAnswer, Settle, SettleReport, SettleResult, Settled,
-    Settlement, Token,
+    Settlement, Skipped, Token,
 };
 use dragline_core::ledger::Entry;
 use dragline_core::url::Fingerprint;
 use dragline_core::{CanonicalUrl, Decision, Disposition, SkipReason, Source, Time};
-use dragline_sink::{ItemRecord, PageRecord, RecordError, RecordKind, SkippedRecord};
+use dragline_sink::{ItemRecord, PageRecord, RecordError, RecordKind};
 use dragline_telemetry::events::{RetryScheduled, RobotsFetched, StaleAnswer, UrlSettled};
 use dragline_telemetry::labels::{RetryReason, RobotsResult};
 
@@ -123,8 +123,7 @@ impl Desk {
     fn tell_given_back(&mut self, lease: Lease, reason: SkipReason, rule: Option<(&'static str, Source)>) {
         let (rule, source) = rule.unwrap_or((reason.name(), Source::BuiltIn));
         let decision = Decision { verdict: reason, rule, source };
-        let record = SkippedRecord { url: lease.url, decision, referrer: lease.referrer };
-        self.tell(RecordKind::Skipped, || record.clone().into());
+        self.tell_skip(Skipped { url: lease.url, decision, referrer: lease.referrer });
     }
 
     /// Remembers why a seed led to no page, for a crawl that found none.

@@ -141,6 +141,7 @@ impl Bench {
         let lanes = setup.lanes.len();
         let desk = Desk::new(DeskParts {
             frontier,
+            origins: None,
             rules: Arc::clone(&rules),
             routes: vec![Route::closure("handler", |_| dragline_core::Handled::default()).pool(setup.pool)],
             sinks: setup
