@@ -165,9 +165,12 @@ pub(crate) struct FetchArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Folder of the results; results of an earlier demo in it are replaced
-    #[arg(long, value_name = "DIR", default_value = "dragline-out")]
-    pub(crate) out: PathBuf,
+    /// Folder of the results; without it dragline-demo-out, where an earlier demo's are replaced
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace the results of an earlier run in that folder
+    #[arg(long)]
+    pub(crate) fresh: bool,
     /// Address of /metrics, /healthz and /readyz; a free port by default
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub(crate) listen: String,

@@ -54,6 +54,21 @@ pub(crate) struct FetcherGauges {
     pub(crate) dns_failed: AtomicU64,
 }
 
+impl FetcherGauges {
+    /// Shows what the transport counts at this moment.
+    fn publish(&self, transport: &dyn Transport) {
+        let (connections, dns) = (transport.connections(), transport.dns());
+        let set = |gauge: &AtomicU64, value: u64| gauge.store(value, Ordering::Relaxed);
+        set(&self.connections_busy, u64::try_from(connections.busy).unwrap_or(u64::MAX));
+        set(&self.connections_idle, u64::try_from(connections.idle).unwrap_or(u64::MAX));
+        set(&self.connections_new, connections.opened_new);
+        set(&self.connections_reused, connections.reused);
+        set(&self.dns_cached, dns.cached);
+        set(&self.dns_resolved, dns.resolved);
+        set(&self.dns_failed, dns.failed);
+    }
+}
+
 /// One fetcher, on an arbiter of its own.
 pub(crate) struct Fetcher {
     index: usize,
@@ -95,18 +110,6 @@ impl Fetcher {
             due = now.max(due) + LAG_TICK;
         });
     }
-
-    fn publish(&self) {
-        let (connections, dns) = (self.transport.connections(), self.transport.dns());
-        let set = |gauge: &AtomicU64, value: u64| gauge.store(value, Ordering::Relaxed);
-        set(&self.gauges.connections_busy, u64::try_from(connections.busy).unwrap_or(u64::MAX));
-        set(&self.gauges.connections_idle, u64::try_from(connections.idle).unwrap_or(u64::MAX));
-        set(&self.gauges.connections_new, connections.opened_new);
-        set(&self.gauges.connections_reused, connections.reused);
-        set(&self.gauges.dns_cached, dns.cached);
-        set(&self.gauges.dns_resolved, dns.resolved);
-        set(&self.gauges.dns_failed, dns.failed);
-    }
 }
 
 impl Actor for Fetcher {
@@ -114,7 +117,12 @@ impl Actor for Fetcher {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let (index, supervisor) = (self.index, self.supervisor.clone());
-        let outbox = Outbox::new(DONE_MAX, move |done| supervisor.send(FetchesDone { fetcher: index, done }));
+        let (gauges, transport) = (Arc::clone(&self.gauges), Rc::clone(&self.transport));
+        let outbox = Outbox::new(DONE_MAX, move |done| {
+            // Before the message: whoever learns of the fetches finds their connections counted.
+            gauges.publish(&*transport);
+            supervisor.send(FetchesDone { fetcher: index, done });
+        });
         for _ in 0..self.lanes {
             let lane = Lane {
                 parts: self.parts.clone(),
@@ -132,7 +140,7 @@ impl Actor for Fetcher {
         self.watch_lag(ctx);
         ctx.run_interval(TRANSPORT_TICK, |fetcher, _| {
             fetcher.transport.tick();
-            fetcher.publish();
+            fetcher.gauges.publish(&*fetcher.transport);
         });
     }
 }

@@ -46,10 +46,12 @@ fn with_commas(number: u64) -> String {
 }
 
 #[test]
-fn a_second_demo_replaces_the_first() {
+fn a_second_demo_replaces_the_first_and_never_a_crawl() {
     let place = Place::new();
     for _ in 0..2 {
-        place.run(&["demo", "--out", "out"]).assert(0, &["finished: "]);
-        place.results();
+        place.run(&["demo"]).assert(0, &["report.json in dragline-demo-out"]);
     }
+    let named = ["demo", "--out", "dragline-demo-out"];
+    place.run(&named).assert(4, &["holds an earlier run", "--fresh"]);
+    place.run(&[&named[..], &["--fresh"]].concat()).assert(0, &["finished: "]);
 }

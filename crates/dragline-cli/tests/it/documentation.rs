@@ -152,6 +152,11 @@ fn check_metrics(metrics: &Metrics, results: &Results, requests: &BTreeMap<Strin
     let asked = u64::try_from(requests.values().map(Vec::len).sum::<usize>()).unwrap_or(u64::MAX);
     assert_eq!(metrics.sum("dragline_fetches_total"), asked);
     assert_eq!(metrics.sum("dragline_responses_total"), asked);
+    assert_eq!(
+        metrics.sum("dragline_connections_total"),
+        asked,
+        "each fetch opened a connection or reused one"
+    );
     let ok: u64 = requests.values().flatten().map(|status| u64::from(*status == 200)).sum();
     assert_eq!(metrics.value("dragline_responses_total{code=\"200\"}"), Some(ok));
     assert_eq!(metrics.sum("dragline_frontier_added_total"), results.count("discovered"));

@@ -220,8 +220,6 @@ pub struct FetchedReport {
 pub enum Trigger {
     /// A `Retry-After` was given.
     RetryAfter,
-    /// A rate-limit field said wait.
-    RateLimit,
     /// Status 429 without a time.
     Status429,
     /// Status 503 without a time.
@@ -234,14 +232,13 @@ pub enum Trigger {
 
 impl Trigger {
     /// Every trigger, in the order of declaration.
-    pub const ALL: [Self; 6] =
-        [Self::RetryAfter, Self::RateLimit, Self::Status429, Self::Status503, Self::Timeout, Self::Connect];
+    pub const ALL: [Self; 5] =
+        [Self::RetryAfter, Self::Status429, Self::Status503, Self::Timeout, Self::Connect];
 
     /// Returns the flat name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::RetryAfter => "retry_after",
-            Self::RateLimit => "ratelimit",
             Self::Status429 => "status_429",
             Self::Status503 => "status_503",
             Self::Timeout => "timeout",
