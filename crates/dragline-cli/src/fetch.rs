@@ -167,12 +167,8 @@ impl Errand<'_> {
     }
 
     fn request(&self, url: &CanonicalUrl) -> FetchRequest {
-        FetchRequest {
-            url: url.clone(),
-            method: if self.args.head { Method::Head } else { Method::Get },
-            headers: Arc::new([]),
-            limits: Arc::new(self.plan.fetch.limits.clone()),
-        }
+        let request = FetchRequest::get(url.clone(), Arc::new(self.plan.fetch.limits.clone()));
+        if self.args.head { FetchRequest { method: Method::Head, ..request } } else { request }
     }
 }
 

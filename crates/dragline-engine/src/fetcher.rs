@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use dragline_core::digest::{FetchDone, digest};
-use dragline_core::fetch::{AtCap, FetchLimits, FetchRequest, FetchResponse, Method, Phase};
+use dragline_core::fetch::{AtCap, FetchLimits, FetchRequest, FetchResponse, Phase};
 use dragline_core::frontier::{Lease, Purpose};
 use dragline_core::rules::CrawlRules;
 use dragline_core::{Outcome, Time};
@@ -127,7 +127,6 @@ impl Actor for Fetcher {
             let lane = Lane {
                 parts: self.parts.clone(),
                 limits_of_robots: robots_limits(&self.parts),
-                no_headers: Arc::new([]),
                 gauges: Arc::clone(&self.gauges),
                 transport: Rc::clone(&self.transport),
                 queue: Rc::clone(&self.queue),
@@ -159,7 +158,6 @@ impl Handler<Assign> for Fetcher {
 struct Lane {
     parts: FetcherParts,
     limits_of_robots: Arc<FetchLimits>,
-    no_headers: Arc<[(Box<str>, Box<str>)]>,
     gauges: Arc<FetcherGauges>,
     transport: Rc<dyn Transport>,
     queue: Rc<LaneQueue<Lease>>,
@@ -182,12 +180,7 @@ impl Lane {
             Purpose::Page => &self.parts.limits,
             Purpose::Robots | Purpose::Sitemap => &self.limits_of_robots,
         };
-        let request = FetchRequest {
-            url: lease.url.clone(),
-            method: Method::Get,
-            headers: Arc::clone(&self.no_headers),
-            limits: Arc::clone(limits),
-        };
+        let request = FetchRequest::get(lease.url.clone(), Arc::clone(limits));
         let began: Time = self.parts.clock.now();
         let fetching = async { self.transport.fetch(request).await };
         let mut response = match isolate(fetching).await {

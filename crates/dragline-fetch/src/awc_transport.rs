@@ -199,7 +199,6 @@ mod tests {
     use std::net::{SocketAddr, TcpListener};
 
     use dragline_core::CanonicalUrl;
-    use dragline_core::fetch::Method;
 
     use super::*;
     use crate::thread;
@@ -231,8 +230,7 @@ mod tests {
             let transport = factory.open_awc();
             let check = async |reused| {
                 let url = CanonicalUrl::parse(&format!("http://{address}/")).unwrap();
-                let request =
-                    FetchRequest { url, method: Method::Get, headers: [].into(), limits: Arc::default() };
+                let request = FetchRequest::get(url, Arc::default());
                 let response = transport.fetch(request).await;
                 assert_eq!((response.status, response.reused), (Some(204), reused));
             };

@@ -8,7 +8,7 @@ use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use awc::http::Uri;
 
 use crate::clock;
-use crate::dial::Dialer;
+use crate::dial::{Dialer, Target};
 use crate::error::DialError;
 use crate::reaper::Registry;
 use crate::route::Route;
@@ -26,8 +26,12 @@ impl Connector {
         let route = Route::of(uri).ok_or(DialError::Route)?;
         let host = uri.host().ok_or(DialError::Route)?;
         let port = uri.port_u16().ok_or(DialError::Route)?;
-        let (io, peer) = self.dialer.dial(host, port, route.tls).await?;
-        Ok(Tap::new(self.registry.adopt(io, peer, clock::now())))
+        let dialed = self.dialer.dial(Target { host, port, route }).await?;
+        if dialed.info.http2 {
+            // What was negotiated is no stream for awc, which is given HTTP/1.1 only.
+            return Err(DialError::Route);
+        }
+        Ok(Tap::new(self.registry.adopt(dialed, clock::now())))
     }
 }
 

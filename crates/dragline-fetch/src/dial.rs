@@ -4,10 +4,11 @@ use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use dragline_core::fetch::Phase;
+use dragline_core::fetch::{Phase, TlsInfo};
 use dragline_core::guard::Guard;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -19,6 +20,7 @@ use tokio_rustls::client::TlsStream;
 use crate::clock;
 use crate::error::DialError;
 use crate::resolve::Resolver;
+use crate::route::Route;
 use crate::transcript::{self, Transcript};
 use crate::transport::DnsCounts;
 
@@ -80,6 +82,37 @@ impl AsyncWrite for Io {
     }
 }
 
+/// What is dialled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    /// A name, an IPv4 address, or an IPv6 address in brackets: as in a URL.
+    pub(crate) host: &'a str,
+    /// The port.
+    pub(crate) port: u16,
+    /// The way there.
+    pub(crate) route: Route,
+}
+
+/// A connection that was made.
+#[derive(Debug)]
+pub(crate) struct Dialed {
+    pub(crate) io: Io,
+    pub(crate) info: Rc<ConnInfo>,
+}
+
+/// What is known about a connection.
+#[derive(Debug)]
+pub(crate) struct ConnInfo {
+    /// The address that was connected to: the proxy's, when there is one.
+    pub(crate) peer: SocketAddr,
+    /// What TLS agreed on.
+    pub(crate) tls: Option<Arc<TlsInfo>>,
+    /// The name of the proxy.
+    pub(crate) proxy: Option<Arc<str>>,
+    /// Whether both sides agreed on HTTP/2.
+    pub(crate) http2: bool,
+}
+
 /// What dialling needs; one per transport.
 #[derive(Debug)]
 pub(crate) struct Dialer {
@@ -90,11 +123,15 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    /// Connects to a host, which may be a name, an IPv4 address, or an IPv6 address in brackets.
+    /// Connects to a host; phases and their timings are noted in the current transcript.
+    ///
+    /// # Errors
+    /// Why there is no connection.
     ///
     /// # Cancel safety
     /// Dropping the future closes what was opened.
-    pub(crate) async fn dial(&self, host: &str, port: u16, tls: bool) -> Result<(Io, SocketAddr), DialError> {
+    pub(crate) async fn dial(&self, target: Target<'_>) -> Result<Dialed, DialError> {
+        let Target { host, port, route } = target;
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         let addresses = self.resolve(bare).await?;
         let allowed = self.allowed(host, &addresses)?;
@@ -103,13 +140,15 @@ impl Dialer {
         let (tcp, peer) = connect(&allowed, port).await?;
         let connected = clock::now();
         transcript::current(|fetch| fetch.connect.set(Some(connected - started)));
-        if !tls {
-            return Ok((Io::Plain(tcp), peer));
+        if !route.tls {
+            let info = ConnInfo { peer, tls: None, proxy: None, http2: false };
+            return Ok(Dialed { io: Io::Plain(tcp), info: Rc::new(info) });
         }
         transcript::current(Transcript::enter_tls);
         let io = self.handshake(bare, tcp).await?;
         transcript::current(|fetch| fetch.tls.set(Some(clock::now() - connected)));
-        Ok((io, peer))
+        let info = ConnInfo { peer, tls: None, proxy: None, http2: false };
+        Ok(Dialed { io, info: Rc::new(info) })
     }
 
     async fn resolve(&self, host: &str) -> Result<Arc<[IpAddr]>, DialError> {

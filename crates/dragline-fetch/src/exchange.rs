@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use awc::error::{ConnectError, SendRequestError};
 use bytes::Bytes;
-use dragline_core::fetch::{AtCap, BodyHold, FetchError, FetchRequest, FetchResponse, Phase};
+use dragline_core::fetch::{AtCap, BodyHold, FetchError, FetchRequest, FetchResponse, HttpVersion, Phase};
 use dragline_core::outcome::Outcome;
 
 use crate::awc_transport::Lane;
@@ -40,7 +40,7 @@ pub(crate) async fn run(lane: Rc<Lane>, request: FetchRequest, transcript: Rc<Tr
         Ok(ended) => ended,
         Err(phase) => timed_out(&transcript, &request, phase),
     };
-    let peer = transcript.socket.borrow().as_ref().map(|socket| socket.peer);
+    let connection = transcript.socket.borrow().as_ref().map(|socket| Rc::clone(&socket.info));
     let phases = transcript.finish();
     let (status, headers) = match transcript.head.take() {
         Some(head) => (Some(head.status), head.headers),
@@ -55,8 +55,12 @@ pub(crate) async fn run(lane: Rc<Lane>, request: FetchRequest, transcript: Rc<Tr
         received_bytes: transcript.received.get(),
         sent_bytes: transcript.sent.get(),
         phases,
-        peer,
+        peer: connection.as_ref().map(|info| info.peer),
         reused: transcript.reused.get(),
+        version: HttpVersion::Http1,
+        tls: connection.as_ref().and_then(|info| info.tls.clone()),
+        proxy: connection.as_ref().and_then(|info| info.proxy.clone()),
+        capture: None,
         error: ended.error,
         hold: ended.hold,
     }
@@ -79,7 +83,7 @@ async fn carry_out(lane: &Lane, request: &FetchRequest, transcript: &Transcript)
                 if !(std::mem::take(&mut may_repeat) && dead) {
                     return not_answered(transcript, &error);
                 }
-                lane.forget_idle(transcript.socket.borrow().as_ref().map(|socket| socket.peer));
+                lane.forget_idle(transcript.socket.borrow().as_ref().map(|socket| socket.info.peer));
                 transcript.restart();
             }
         }

@@ -14,14 +14,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use crate::dial::Io;
+use crate::dial::{ConnInfo, Dialed, Io};
 use crate::transport::ConnectionCounts;
 
 /// One connection; the stream is gone once it was closed.
 #[derive(Debug)]
 pub(crate) struct Socket {
     io: RefCell<Option<Io>>,
-    pub(crate) peer: SocketAddr,
+    pub(crate) info: Rc<ConnInfo>,
     busy: Cell<bool>,
     idle_since: Cell<Instant>,
     counts: Rc<Counts>,
@@ -106,12 +106,12 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// Takes a fresh connection in; it is idle until its first request.
-    pub(crate) fn adopt(&self, io: Io, peer: SocketAddr, now: Instant) -> Rc<Socket> {
+    pub(crate) fn adopt(&self, dialed: Dialed, now: Instant) -> Rc<Socket> {
         self.counts.open.set(self.counts.open.get() + 1);
         self.counts.opened.set(self.counts.opened.get() + 1);
         let socket = Rc::new(Socket {
-            io: RefCell::new(Some(io)),
-            peer,
+            io: RefCell::new(Some(dialed.io)),
+            info: dialed.info,
             busy: Cell::new(false),
             idle_since: Cell::new(now),
             counts: Rc::clone(&self.counts),
@@ -127,7 +127,7 @@ impl Registry {
 
     /// Closes every idle connection to one address: one of them was found dead.
     pub(crate) fn close_idle_to(&self, peer: SocketAddr) {
-        self.close_idle(|socket| socket.peer == peer);
+        self.close_idle(|socket| socket.info.peer == peer);
     }
 
     fn close_idle(&self, is_due: impl Fn(&Socket) -> bool) {
@@ -164,7 +164,8 @@ mod tests {
     async fn adopted(registry: &Registry, listener: &TcpListener, now: Instant) -> Rc<Socket> {
         let address = listener.local_addr().unwrap();
         let io = Io::Plain(TcpStream::connect(address).await.unwrap());
-        registry.adopt(io, address, now)
+        let info = Rc::new(ConnInfo { peer: address, tls: None, proxy: None, http2: false });
+        registry.adopt(Dialed { io, info }, now)
     }
 
     fn check(registry: &Registry, expected: (usize, usize)) {
@@ -191,7 +192,7 @@ mod tests {
         check(&registry, (0, 1));
         registry.close_idle_to("127.0.0.1:1".parse().unwrap());
         check(&registry, (0, 1));
-        registry.close_idle_to(busy.peer);
+        registry.close_idle_to(busy.info.peer);
         check(&registry, (0, 0));
         drop((idle, busy));
         check(&registry, (0, 0));

@@ -63,6 +63,11 @@ pub(crate) fn build(
     let method = match request.method {
         Method::Get => HttpMethod::GET,
         Method::Head => HttpMethod::HEAD,
+        Method::Post => HttpMethod::POST,
+        Method::Put => HttpMethod::PUT,
+        Method::Patch => HttpMethod::PATCH,
+        Method::Delete => HttpMethod::DELETE,
+        Method::Options => HttpMethod::OPTIONS,
     };
     let mut built = client.request(method, uri);
     let headers = built.headers_mut();

@@ -8,30 +8,56 @@ use bytes::Bytes;
 use dragline_core::url::{CanonicalUrl, Scheme};
 
 /// The way a request takes to its host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Route {
     /// Whether TLS is spoken.
     pub(crate) tls: bool,
+    /// Whether HTTP/2 is offered; only with TLS.
+    pub(crate) http2: bool,
+    /// Whether the certificate may be wrong: `[tls] insecure_hosts` names the host.
+    pub(crate) insecure: bool,
+    /// The proxy, by its place in the options.
+    pub(crate) proxy: Option<u16>,
 }
 
 impl Route {
     /// Returns the direct route to a URL.
     pub(crate) const fn direct(url: &CanonicalUrl) -> Self {
-        Self { tls: matches!(url.scheme(), Scheme::Https) }
+        Self { tls: matches!(url.scheme(), Scheme::Https), http2: false, insecure: false, proxy: None }
     }
 
-    const fn tag(self) -> &'static str {
-        if self.tls { "t" } else { "p" }
+    /// Appends the tag: `p` plain, `t` TLS, `a` TLS that offers HTTP/2; `x` behind it when insecure; then the proxy.
+    fn write_tag(self, out: &mut String) {
+        out.push(match self {
+            Self { tls: false, .. } => 'p',
+            Self { http2: true, .. } => 'a',
+            Self { .. } => 't',
+        });
+        if self.insecure {
+            out.push('x');
+        }
+        if let Some(proxy) = self.proxy {
+            out.push('.');
+            out.push_str(itoa(proxy, &mut [0; 5]));
+        }
     }
 
     /// Reads the route back from what the connector was given.
     pub(crate) fn of(uri: &Uri) -> Option<Self> {
         let (tag, _) = uri.authority()?.as_str().rsplit_once('@')?;
-        match tag {
-            "p" => Some(Self { tls: false }),
-            "t" => Some(Self { tls: true }),
-            _ => None,
-        }
+        let (mode, proxy) = match tag.split_once('.') {
+            Some((mode, proxy)) => (mode, Some(proxy.parse().ok()?)),
+            None => (tag, None),
+        };
+        let (tls, http2, insecure) = match mode {
+            "p" => (false, false, false),
+            "t" => (true, false, false),
+            "tx" => (true, false, true),
+            "a" => (true, true, false),
+            "ax" => (true, true, true),
+            _ => return None,
+        };
+        Some(Self { tls, http2, insecure, proxy })
     }
 }
 
@@ -42,7 +68,7 @@ pub(crate) fn awc_uri(url: &CanonicalUrl, route: Route) -> Option<Uri> {
     let path = url.path_and_query();
     let mut text = String::with_capacity(url.as_str().len() + 16);
     text.push_str("http://");
-    text.push_str(route.tag());
+    route.write_tag(&mut text);
     text.push('@');
     text.push_str(url.host());
     text.push(':');
@@ -88,6 +114,21 @@ mod tests {
         check("http://a.org?q={|}^`", "http://p@a.org:80/?q={|}^`");
         check("http://a_b.org/a|b", "http://p@a_b.org:80/a|b");
         check("http://user:secret@a.org/", "http://p@a.org:80/");
+    }
+
+    #[test]
+    fn every_route_survives_the_way_through_a_uri() {
+        for bits in 0..12_u16 {
+            let tls = bits & 1 == 1;
+            let route = Route {
+                tls,
+                http2: tls && bits & 2 == 2,
+                insecure: tls && bits & 4 == 4,
+                proxy: (bits >= 8).then_some(bits * 4_000),
+            };
+            let url = CanonicalUrl::parse("http://a.org/").unwrap();
+            assert_eq!(Route::of(&awc_uri(&url, route).unwrap()), Some(route));
+        }
     }
 
     #[test]

@@ -331,10 +331,8 @@ fn respond(
         received_bytes: body_wire_bytes + head_bytes,
         sent_bytes: 0,
         phases,
-        peer: None,
-        reused: false,
         error,
-        hold: None,
+        ..FetchResponse::failed(outcome, Phase::Body, "")
     }
 }
 
@@ -356,12 +354,8 @@ mod tests {
     use super::*;
 
     fn request(url: &str) -> FetchRequest {
-        FetchRequest {
-            url: CanonicalUrl::parse(url).unwrap(),
-            method: Method::Get,
-            headers: [].into(),
-            limits: Arc::new(FetchLimits { body_bytes_max: 100, ..FetchLimits::default() }),
-        }
+        let limits = FetchLimits { body_bytes_max: 100, ..FetchLimits::default() };
+        FetchRequest::get(CanonicalUrl::parse(url).unwrap(), Arc::new(limits))
     }
 
     async fn check(web: &SimWeb, url: &str, outcome: Outcome, status: Option<u16>) -> FetchResponse {

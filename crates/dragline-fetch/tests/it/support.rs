@@ -218,7 +218,7 @@ pub(crate) fn get(url: &CanonicalUrl) -> FetchRequest {
 }
 
 pub(crate) fn with_limits(url: &CanonicalUrl, limits: FetchLimits) -> FetchRequest {
-    FetchRequest { url: url.clone(), method: Method::Get, headers: [].into(), limits: Arc::new(limits) }
+    FetchRequest::get(url.clone(), Arc::new(limits))
 }
 
 pub(crate) fn head(url: &CanonicalUrl) -> FetchRequest {

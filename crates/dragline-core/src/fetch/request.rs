@@ -1,0 +1,98 @@
+//! Describes one request, ready to be carried out by a transport.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{FetchLimits, RequestBody};
+use crate::url::CanonicalUrl;
+
+/// One request, ready to be carried out by a transport.
+#[derive(Clone, Debug)]
+pub struct FetchRequest {
+    /// What is fetched.
+    pub url: CanonicalUrl,
+    /// The method, such as `GET` or `HEAD`.
+    pub method: Method,
+    /// Fields to send beside those the transport sets itself (`Host`, `User-Agent`, `Accept-Encoding`).
+    pub headers: Arc<[(Box<str>, Box<str>)]>,
+    /// The content to send.
+    pub body: RequestBody,
+    /// The limits; shared, since most requests of a crawl have the same.
+    pub limits: Arc<FetchLimits>,
+    /// Whether the response carries the bytes that were sent and received, for archives.
+    pub capture: bool,
+}
+
+impl FetchRequest {
+    /// Makes a `GET` without fields of its own.
+    pub fn get(url: CanonicalUrl, limits: Arc<FetchLimits>) -> Self {
+        Self {
+            url,
+            method: Method::Get,
+            headers: Arc::default(),
+            body: RequestBody::None,
+            limits,
+            capture: false,
+        }
+    }
+}
+
+/// A request method (RFC 9110 section 9.3, RFC 5789). `CONNECT` and `TRACE` are no requests of a client like this.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// `GET`.
+    #[default]
+    Get,
+    /// `HEAD`: the response has no body, whatever its head says.
+    Head,
+    /// `POST`.
+    Post,
+    /// `PUT`.
+    Put,
+    /// `PATCH`.
+    Patch,
+    /// `DELETE`.
+    Delete,
+    /// `OPTIONS`.
+    Options,
+}
+
+impl Method {
+    /// Every method, in the order of declaration.
+    pub const ALL: [Self; 7] =
+        [Self::Get, Self::Head, Self::Post, Self::Put, Self::Patch, Self::Delete, Self::Options];
+
+    /// Returns the method as it is sent.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+        }
+    }
+
+    /// Reads a method; case does not matter, since none of ours differs from another by case alone.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.name().eq_ignore_ascii_case(text))
+    }
+
+    /// Whether doing it twice is as good as once (RFC 9110 section 9.2.2): it may be repeated when the connection died.
+    pub const fn is_idempotent(self) -> bool {
+        !matches!(self, Self::Post | Self::Patch)
+    }
+
+    /// Whether a request without content says so by `Content-Length: 0` (RFC 9110 section 8.6).
+    pub const fn announces_empty_content(self) -> bool {
+        matches!(self, Self::Post | Self::Put | Self::Patch)
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
