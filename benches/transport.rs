@@ -1,0 +1,203 @@
+//! Measures what one fetch costs the client: this transport beside a bare awc loop that streams, and wrk when installed.
+//!
+//! Usage: `taskset -c 1 cargo bench --bench transport [SECONDS]` with nginx installed, which runs on core 0. Every line
+//! is CPU time a request, medians of five rounds in turn, 64 at a time, for bodies of 1, 10 and 50 KB. The transport has
+//! everything on: guard, tap, caps, timings, one watched deadline. TLS: `transport tls`, handshakes a CPU second.
+
+use std::cell::Cell;
+use std::fs;
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dragline::core::fetch::{FetchLimits, FetchRequest};
+use dragline::core::{CanonicalUrl, Outcome};
+use dragline::fetch::{AwcTransportFactory, BodyBudget, Transport, TransportFactory, TransportOptions};
+use futures_util::StreamExt;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const LANES: usize = 64;
+const ROUNDS: usize = 5;
+const SIZES: [(&str, usize); 3] = [("1k", 1_000), ("10k", 10_000), ("50k", 50_000)];
+
+fn main() {
+    let seconds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(1.5);
+    let span = Duration::from_secs_f64(seconds);
+    let Some(site) = Site::start() else {
+        println!("nginx is not installed: nothing to measure against");
+        return;
+    };
+    dragline::actix::System::new().block_on(async move {
+        println!(
+            "{:6} {:>12} {:>12} {:>8} {:>12}   us of client CPU a request",
+            "body", "awc", "transport", "ratio", "wrk"
+        );
+        for (name, bytes) in SIZES {
+            let url = site.url(name);
+            let (mut bare, mut ours, mut limit) = (Vec::new(), Vec::new(), Vec::new());
+            let (client, transport) = (client(), transport());
+            let same = url.clone();
+            let one_bare = move || one_bare(client.clone(), same.clone(), bytes);
+            let same = url.clone();
+            let one_ours = move || one_ours(Rc::clone(&transport), same.clone(), bytes);
+            for _ in 0..ROUNDS {
+                bare.push(measure(span, one_bare.clone()).await);
+                ours.push(measure(span, one_ours.clone()).await);
+                limit.extend(wrk(&url, span));
+            }
+            let (bare, ours) = (median(bare), median(ours));
+            let wrk = if limit.is_empty() { "-".to_owned() } else { format!("{:.2}", median(limit)) };
+            println!("{name:6} {bare:12.2} {ours:12.2} {:8.2} {wrk:>12}", bare / ours);
+        }
+    });
+}
+
+/// Runs one loop per lane for a while; returns microseconds of CPU a request.
+async fn measure<F: Future<Output = ()> + 'static>(
+    span: Duration,
+    one: impl Fn() -> F + Clone + 'static,
+) -> f64 {
+    let run = async |span: Duration| {
+        let end = Instant::now() + span;
+        let count = Rc::new(Cell::new(0_u64));
+        let lanes: Vec<_> = (0..LANES)
+            .map(|_| {
+                let (one, count) = (one.clone(), Rc::clone(&count));
+                dragline::actix::spawn(async move {
+                    while Instant::now() < end {
+                        one().await;
+                        count.set(count.get() + 1);
+                    }
+                })
+            })
+            .collect();
+        for lane in lanes {
+            lane.await.expect("no lane panics");
+        }
+        count.get()
+    };
+    run(span / 8).await;
+    let begun = cpu_nanos("/proc/thread-self/schedstat");
+    let count = run(span).await;
+    (cpu_nanos("/proc/thread-self/schedstat") - begun) as f64 / 1_000.0 / count as f64
+}
+
+fn client() -> awc::Client {
+    let connector = awc::Connector::new().limit(0);
+    awc::Client::builder().connector(connector).disable_redirects().disable_timeout().finish()
+}
+
+fn transport() -> Rc<dyn Transport> {
+    let mut options = TransportOptions::new("bench/1", Arc::new(BodyBudget::new(128 << 20)));
+    options.guard.allow_networks = vec!["127.0.0.0/8".parse().expect("a network")];
+    AwcTransportFactory::new(options).expect("the options are right").open()
+}
+
+async fn one_bare(client: awc::Client, url: CanonicalUrl, bytes: usize) {
+    let request = client.get(url.as_str()).no_decompress();
+    let mut response = request.send_body(actix_http::body::None::new()).await.expect("nginx answers");
+    let mut received = 0;
+    while let Some(chunk) = response.next().await {
+        received += chunk.expect("nginx goes on").len();
+    }
+    assert_eq!(received, bytes);
+}
+
+async fn one_ours(transport: Rc<dyn Transport>, url: CanonicalUrl, bytes: usize) {
+    thread_local! {
+        static LIMITS: Arc<FetchLimits> = Arc::default();
+    }
+    let request = FetchRequest::get(url, LIMITS.with(Arc::clone));
+    let response = transport.fetch(request).await;
+    assert_eq!((response.outcome, response.body.len()), (Outcome::Ok, bytes), "{:?}", response.error);
+}
+
+/// Runs wrk for a while; microseconds of its CPU a request, or nothing when it is not installed.
+fn wrk(url: &CanonicalUrl, span: Duration) -> Option<f64> {
+    let seconds = format!("{}s", span.as_secs_f64().ceil());
+    let lanes = LANES.to_string();
+    let mut command = Command::new("wrk");
+    let command = command.args(["-t1", "-c", lanes.as_str(), "-d", seconds.as_str(), url.as_str()]);
+    let child = command.stdout(Stdio::piped()).spawn().ok()?;
+    let task = format!("/proc/{}/task", child.id());
+    let watch = std::thread::spawn(move || {
+        let mut last = 0;
+        while let Ok(threads) = fs::read_dir(&task) {
+            let used = threads
+                .flatten()
+                .map(|thread| cpu_nanos(&format!("{}/schedstat", thread.path().display())))
+                .sum();
+            last = last.max(used);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        last
+    });
+    let output = child.wait_with_output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text.lines().find(|line| line.contains("requests in"))?;
+    let count: f64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(watch.join().ok()? as f64 / 1_000.0 / count)
+}
+
+fn cpu_nanos(path: &str) -> u64 {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace().next().and_then(|nanos| nanos.parse().ok()).unwrap_or_default()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// A real nginx in a folder of its own.
+struct Site {
+    nginx: std::process::Child,
+    root: std::path::PathBuf,
+    port: u16,
+}
+
+impl Site {
+    fn start() -> Option<Self> {
+        let root = std::env::temp_dir().join(format!("dragline-bench-{}", std::process::id()));
+        fs::create_dir_all(&root).expect("the folder of temporary files is writable");
+        for (name, bytes) in SIZES {
+            fs::write(root.join(name), "x".repeat(bytes)).expect("there is space");
+        }
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|free| free.local_addr())
+            .expect("a port")
+            .port();
+        let folder = root.display();
+        let conf = format!(
+            "daemon off; pid {folder}/pid; error_log stderr crit; worker_processes 1; worker_cpu_affinity 01;\n\
+             events {{ worker_connections 1024; }}\n\
+             http {{ access_log off; keepalive_requests 100000000; sendfile on; tcp_nopush on; root {folder};\n\
+             client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;\n\
+             uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;\n\
+             server {{ listen 127.0.0.1:{port}; }} }}\n"
+        );
+        fs::write(root.join("conf"), conf).expect("there is space");
+        let nginx = Command::new("nginx").arg("-c").arg(root.join("conf")).spawn().ok()?;
+        let site = Self { nginx, root, port };
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Some(site)
+    }
+
+    fn url(&self, name: &str) -> CanonicalUrl {
+        CanonicalUrl::parse(&format!("http://127.0.0.1:{}/{name}", self.port)).expect("a URL")
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        // The master ends its worker on SIGTERM; SIGKILL would leave it behind.
+        drop(Command::new("kill").arg(self.nginx.id().to_string()).status());
+        drop(self.nginx.wait());
+        drop(fs::remove_dir_all(&self.root));
+    }
+}
