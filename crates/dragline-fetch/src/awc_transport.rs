@@ -1,9 +1,8 @@
 //! Opens the transport that fetches through awc, and keeps its connections in order.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +10,14 @@ use std::time::Duration;
 use awc::Client;
 use dragline_core::fetch::FetchRequest;
 use dragline_core::guard::Guard;
-use dragline_core::rules::GuardRules;
 use rustls::ClientConfig;
-use rustls::pki_types::CertificateDer;
 
 use crate::budget::BodyBudget;
 use crate::clock;
 use crate::connector::Connector;
 use crate::dial::Dialer;
 use crate::exchange;
+use crate::options::TransportOptions;
 use crate::request::Fields;
 use crate::resolve::Resolver;
 use crate::tls::{self, TransportSetupError};
@@ -34,40 +32,6 @@ const LIFETIME: Duration = Duration::from_secs(600);
 const DIALS_MAX: u64 = 4_096;
 /// Longer than any limit of ours, which end a dial first and say in which phase.
 const NEVER: Duration = Duration::from_secs(86_400);
-
-/// What a transport is made of.
-#[derive(Clone, Debug)]
-pub struct TransportOptions {
-    /// The `User-Agent` of every request.
-    pub user_agent: String,
-    /// The `Accept` of every request.
-    pub accept: String,
-    /// The `From` of every request, if any.
-    pub from: Option<String>,
-    /// Which addresses may be dialled beyond the public ones.
-    pub guard: GuardRules,
-    /// The memory for bodies; one for the whole process.
-    pub bodies: Arc<BodyBudget>,
-    /// Addresses of names, taken before the system resolver is asked; the guard judges them all the same.
-    pub hosts: BTreeMap<String, Vec<IpAddr>>,
-    /// Certificates (DER) of authorities that are trusted beside those of the system.
-    pub extra_roots: Vec<CertificateDer<'static>>,
-}
-
-impl TransportOptions {
-    /// Makes options with the guard closed and nothing added, which accept HTML first.
-    pub fn new(user_agent: impl Into<String>, bodies: Arc<BodyBudget>) -> Self {
-        Self {
-            user_agent: user_agent.into(),
-            accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8".into(),
-            from: None,
-            guard: GuardRules::default(),
-            bodies,
-            hosts: BTreeMap::new(),
-            extra_roots: Vec::new(),
-        }
-    }
-}
 
 /// Opens transports that share guard, resolver, TLS sessions and body budget.
 #[derive(Debug)]
@@ -87,8 +51,8 @@ impl AwcTransportFactory {
     pub fn new(options: TransportOptions) -> Result<Self, TransportSetupError> {
         Ok(Self {
             guard: Arc::new(Guard::new(&options.guard)),
-            resolver: Resolver::new(&options.hosts),
-            tls: tls::client_config(&options.extra_roots)?,
+            resolver: Resolver::new(&options.dns.hosts),
+            tls: tls::client_config(&options.tls.extra_roots)?,
             fields: Fields::new(&options.user_agent, &options.accept, options.from.as_deref())?,
             bodies: options.bodies,
         })

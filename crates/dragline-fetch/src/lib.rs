@@ -18,6 +18,7 @@ mod error;
 mod exchange;
 mod framing;
 mod head;
+mod options;
 mod reaper;
 mod request;
 mod resolve;
@@ -29,8 +30,11 @@ mod transcript;
 pub mod transport;
 mod watch;
 
-pub use awc_transport::{AwcTransport, AwcTransportFactory, TransportOptions};
+pub use awc_transport::{AwcTransport, AwcTransportFactory};
 pub use budget::BodyBudget;
-pub use rustls::pki_types::CertificateDer;
+pub use options::{
+    ClientIdentity, DnsOptions, RequestRule, ResolverKind, Roots, TlsOptions, TransportOptions,
+};
+pub use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 pub use tls::TransportSetupError;
 pub use transport::{ConnectionCounts, DnsCounts, Fetching, Transport, TransportFactory};

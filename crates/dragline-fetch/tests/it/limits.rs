@@ -100,7 +100,7 @@ fn redirects_need_a_target() {
 fn loopback_is_refused_unless_it_was_opened() {
     let server = Server::sends("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let mut closed = TransportOptions { guard: GuardRules::default(), ..options() };
-    closed.hosts.insert("inside.test".into(), vec![server.address.ip()]);
+    closed.dns.hosts.insert("inside.test".into(), vec![server.address.ip()]);
     with_transport(closed, async |transport: AwcTransport| {
         for (host, shown) in [
             ("127.0.0.1", "127.0.0.1"),
@@ -129,9 +129,10 @@ fn a_connection_that_cannot_be_made_is_named() {
     let address = socket.local_addr().unwrap();
     let mut options = options();
     options
+        .dns
         .hosts
         .insert("gone.test".into(), vec!["127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap()]);
-    options.hosts.insert("nowhere.test".into(), vec![]);
+    options.dns.hosts.insert("nowhere.test".into(), vec![]);
     with_transport(options, async |transport: AwcTransport| {
         let ask = async |host: &str| {
             let url = format!("http://{host}:{}/", address.port());
@@ -151,8 +152,8 @@ fn addresses_are_tried_in_turn_and_only_those_that_are_allowed() {
     let mut options = options();
     let address = |text: &str| text.parse().unwrap();
     // Nothing listens on 127.0.0.2, and 10.0.0.1 must not be dialled.
-    options.hosts.insert("two.test".into(), vec![address("127.0.0.2"), address("127.0.0.1")]);
-    options.hosts.insert("mixed.test".into(), vec![address("10.0.0.1"), address("127.0.0.1")]);
+    options.dns.hosts.insert("two.test".into(), vec![address("127.0.0.2"), address("127.0.0.1")]);
+    options.dns.hosts.insert("mixed.test".into(), vec![address("10.0.0.1"), address("127.0.0.1")]);
     with_transport(options, async |transport: AwcTransport| {
         for host in ["two.test", "mixed.test"] {
             let response = transport.fetch(get(&server.url_as("http", host, "/"))).await;

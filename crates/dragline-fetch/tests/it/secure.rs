@@ -52,9 +52,10 @@ fn server(
 }
 
 fn trusting(root: &CertificateDer<'static>) -> TransportOptions {
-    let mut options = TransportOptions { extra_roots: vec![root.clone()], ..options() };
+    let mut options = options();
+    options.tls.extra_roots.push(root.clone());
     for name in ["a.site.test", "b.site.test"] {
-        options.hosts.insert(name.into(), vec!["127.0.0.1".parse().expect("an address")]);
+        options.dns.hosts.insert(name.into(), vec!["127.0.0.1".parse().expect("an address")]);
     }
     options
 }
@@ -113,7 +114,7 @@ enum Trust {
 fn refused(made: (CertificateDer<'static>, KeyPair), trust: Trust, url_host: &str, expected: &str) {
     let mut options = trusting(&made.0);
     if trust == Trust::Nobody {
-        options.extra_roots.clear();
+        options.tls.extra_roots.clear();
     }
     let server = server(made, |_| vec![send(OK)]);
     with_transport(options, async |transport: AwcTransport| {
