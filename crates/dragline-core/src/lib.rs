@@ -4,6 +4,7 @@
 //! its inputs. The actors of `dragline-engine` own these values and translate messages into calls on them.
 
 pub mod chance;
+pub mod cookies;
 pub mod decision;
 pub mod digest;
 pub mod disposition;
