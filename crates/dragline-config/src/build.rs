@@ -142,6 +142,7 @@ impl Build {
             gathered.argument(&source, &mut self.errors);
         }
         let mut plan = self.draft.plan;
+        disk::anchor(&mut plan.network, &self.origins);
         plan.fetch.pages_max = if self.draft.pages_max == 0 {
             plan.fetch.concurrency.saturating_mul(2)
         } else {

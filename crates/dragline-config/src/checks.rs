@@ -29,6 +29,7 @@ pub(crate) fn check(
     found.times(plan);
     found.fetchers(plan);
     found.rules(plan);
+    found.network(plan);
     found.handlers(plan);
     found.sinks(plan);
     let bad: Vec<String> = errors.iter().map(|error| error.key.clone()).collect();
@@ -47,15 +48,16 @@ fn is_part(bad: &str, key: &str) -> bool {
     bad.strip_prefix(key).is_some_and(|rest| rest.starts_with('['))
 }
 
-struct Checks<'a> {
-    origins: &'a Origins,
+/// The mistakes found so far.
+pub(crate) struct Checks<'a> {
+    pub(crate) origins: &'a Origins,
     /// Each with the keys it was derived from.
     found: Vec<(Vec<String>, ConfigError)>,
 }
 
 impl Checks<'_> {
     /// Adds a mistake; it is shown at the first of `keys` that was written somewhere.
-    fn add(&mut self, keys: &[&str], message: String, hint: &str) {
+    pub(crate) fn add(&mut self, keys: &[&str], message: String, hint: &str) {
         let spot = keys.iter().find_map(|key| self.origins.spot(key)).cloned();
         let keys = keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
         let key = keys.first().cloned().unwrap_or_default();
@@ -177,7 +179,7 @@ impl Checks<'_> {
         }
     }
 
-    fn taken(&self, what: &str, name: &dyn std::fmt::Display, first: &str) -> String {
+    pub(crate) fn taken(&self, what: &str, name: &dyn std::fmt::Display, first: &str) -> String {
         match self.origins.place(first) {
             Place::BuiltIn => format!("another {what} of this name: \"{name}\" is part of every run"),
             place => format!("another {what} of this name: \"{name}\" stands at {place}"),

@@ -4,17 +4,24 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::network::{NetworkPlan, SecretPlan};
+use crate::origins::Origins;
+use crate::source::{SourceKind, Spot};
+
 /// The longest configuration file.
 pub(crate) const CONFIG_BYTES_MAX: u64 = 4 << 20;
 /// The longest file of seeds.
 pub(crate) const SEEDS_BYTES_MAX: u64 = 1 << 30;
+
+/// The longest file of a secret.
+pub(crate) const SECRET_BYTES_MAX: u64 = 64 << 10;
 
 /// The start of the names of environment variables that are ours.
 pub(crate) const PREFIX: &str = "DRAGLINE_";
 
 /// Returns the environment variables that configuration may depend on: `DRAGLINE_*`, `XDG_CONFIG_HOME` and `HOME`.
 ///
-/// This is the only place that reads the environment; hand the pairs to [`crate::Loader::environment`]. A value
+/// Settings are read nowhere else; hand the pairs to [`crate::Loader::environment`]. A value
 /// that is not UTF-8 comes with replacement characters, so that it fails its check instead of being ignored.
 pub fn from_environment() -> Vec<(String, String)> {
     let pairs = std::env::vars_os();
@@ -24,6 +31,15 @@ pub fn from_environment() -> Vec<(String, String)> {
             name.starts_with(PREFIX) || name == "XDG_CONFIG_HOME" || name == "HOME"
         })
         .collect()
+}
+
+/// Reads the environment variable that a key names; the error is for people and shows no value.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub(crate) fn read_variable(name: &str) -> Result<String, String> {
+    std::env::var(name).map_err(|error| match error {
+        std::env::VarError::NotPresent => format!("the environment variable {name} is not set"),
+        std::env::VarError::NotUnicode(_) => format!("the environment variable {name} is not UTF-8"),
+    })
 }
 
 /// Returns the files that are looked for when none is named, the weakest first.
@@ -52,6 +68,37 @@ pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<String, String> {
         format!("cannot read {}: not UTF-8 at byte {}", path.display(), error.utf8_error().valid_up_to())
     })?;
     Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
+}
+
+/// Returns where a file is: a relative path starts at the configuration file that names it, if a file does.
+pub(crate) fn beside(named: Option<&Spot>, file: &Path) -> PathBuf {
+    let home = match named.map(|spot| &spot.source.kind) {
+        Some(SourceKind::File(config)) => Path::new(config.as_ref()).parent(),
+        _ => None,
+    };
+    home.unwrap_or(Path::new("")).join(file)
+}
+
+/// Starts every relative path of a plan at the configuration file that names it.
+pub(crate) fn anchor(network: &mut NetworkPlan, origins: &Origins) {
+    let place = |key: &str, file: &mut PathBuf| *file = beside(origins.spot(key), file);
+    let tls = &mut network.tls;
+    for (index, file) in tls.ca_files.iter_mut().enumerate() {
+        place(&format!("tls.ca_files[{index}]"), file);
+    }
+    for (key, file) in [("tls.client_cert", &mut tls.client_cert), ("tls.client_key", &mut tls.client_key)] {
+        file.iter_mut().for_each(|file| place(key, file));
+    }
+    let secret = |key: String, secret: &mut SecretPlan| {
+        secret.file.iter_mut().for_each(|file| place(&key, file));
+    };
+    for (index, proxy) in network.proxies.iter_mut().enumerate() {
+        secret(format!("proxy[{index}].password_file"), &mut proxy.password);
+    }
+    for (index, auth) in network.auth.iter_mut().enumerate() {
+        secret(format!("auth[{index}].password_file"), &mut auth.password);
+        secret(format!("auth[{index}].token_file"), &mut auth.token);
+    }
 }
 
 #[cfg(test)]

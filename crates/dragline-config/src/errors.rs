@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use crate::origins::Place;
 use crate::source::Spot;
@@ -56,8 +56,16 @@ impl ConfigError {
         match &self.spot {
             Some(spot) => {
                 let (lines, span) = spot.lines();
+                let mark_start = span.start;
                 let mark = AnnotationKind::Primary.span(span).label(self.hint.as_str());
                 let line = spot.source.line_of(spot.span.start);
+                if may_hold_secret(lines) {
+                    let column = lines.get(..mark_start).unwrap_or_default().chars().count() + 1;
+                    let place = Origin::path(spot.source.name()).line(line).char_column(column);
+                    let title = title.element(place);
+                    let hint = self.hint.as_str();
+                    return if hint.is_empty() { title } else { title.element(Level::HELP.message(hint)) };
+                }
                 let snippet = Snippet::source(lines).line_start(line).path(spot.source.name());
                 title.element(snippet.annotation(mark))
             }
@@ -65,6 +73,18 @@ impl ConfigError {
             None => title.element(Level::HELP.message(self.hint.as_str())),
         }
     }
+}
+
+/// Whether quoting these lines could show a password: by the name of a key, or in a URL with userinfo.
+fn may_hold_secret(lines: &str) -> bool {
+    lines.lines().any(|line| {
+        let key = line.split('=').next().unwrap_or_default().to_ascii_lowercase();
+        let is_secret = |word: &&str| key.contains(*word);
+        let mut urls = line.split("://").skip(1);
+        let userinfo =
+            |rest: &str| rest.split(['/', '"', '\'', ' ']).next().is_some_and(|host| host.contains('@'));
+        ["password", "token", "secret", "headers"].iter().any(is_secret) || urls.any(userinfo)
+    })
 }
 
 /// Prints `dragline.toml:4:1: unknown key ... (did you mean ...?)` on one line.

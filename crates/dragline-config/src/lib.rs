@@ -6,11 +6,14 @@
 
 mod build;
 mod checks;
+mod checks_of_network;
 mod disk;
 mod errors;
+mod fields;
 mod hints;
 mod keys;
 mod loader;
+mod network;
 mod origins;
 mod plan;
 mod reader;
@@ -22,8 +25,13 @@ mod values;
 
 pub use disk::from_environment;
 pub use errors::{ConfigError, ConfigErrors};
+pub use fields::request_field;
 pub use keys::{KeyInfo, keys, reference};
 pub use loader::Loader;
+pub use network::{
+    AuthKind, AuthPlan, DnsPlan, NetworkPlan, PlainHttpPlan, ProxyPlan, ProxySchemePlan, RequestPlan,
+    ResolverPlan, RootsPlan, RoutePlan, SecretPlan, TlsPlan,
+};
 pub use origins::{Origins, Place};
 pub use plan::{
     ActorsPlan, AdminPlan, FetchPlan, HandlerKind, HandlerPlan, LogFormat, LogLevel, LogPlan, LogUrls,

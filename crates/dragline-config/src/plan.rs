@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dragline_core::CanonicalUrl;
-use dragline_core::fetch::FetchLimits;
+use dragline_core::fetch::{FetchLimits, HttpVersion};
 use dragline_core::rules::{CrawlRules, GuardRules};
 
+use crate::network::NetworkPlan;
 use crate::origins::Place;
 
 /// Everything one run was told; made by [`crate::Loader::load`], or by hand from its default.
@@ -23,6 +24,8 @@ pub struct Plan {
     pub guard: GuardRules,
     /// How much is fetched at a time, within which limits.
     pub fetch: FetchPlan,
+    /// How the network is reached.
+    pub network: NetworkPlan,
     /// Where results go.
     pub output: OutputPlan,
     /// The handlers that are part of Dragline, each with a name of its own.
@@ -44,6 +47,7 @@ impl Default for Plan {
             rules: CrawlRules { redirects_max: 10, ..CrawlRules::default() },
             guard: GuardRules::default(),
             fetch: FetchPlan::default(),
+            network: NetworkPlan::default(),
             output: OutputPlan::default(),
             handlers: vec![HandlerPlan::default()],
             sinks: Vec::new(),
@@ -74,6 +78,8 @@ pub struct FetchPlan {
     pub pages_max: u32,
     /// Bytes of bodies in memory, all fetches together.
     pub bodies_bytes_max: u64,
+    /// The versions of HTTP that are offered; 1.1 is always one of them.
+    pub http_versions: Vec<HttpVersion>,
     /// The limits of one fetch.
     pub limits: FetchLimits,
     /// The `Accept` field that is sent.
@@ -87,6 +93,7 @@ impl Default for FetchPlan {
             fetchers: None,
             pages_max: 512,
             bodies_bytes_max: 128 << 20,
+            http_versions: vec![HttpVersion::Http1],
             limits: FetchLimits::default(),
             accept: "text/html, application/xhtml+xml;q=0.9, */*;q=0.1".into(),
         }

@@ -30,6 +30,8 @@ pub(crate) enum Absent {
     Required(&'static str),
     /// Nothing. Holds an example.
     Nothing(&'static str),
+    /// Nothing: it stands in place of another key, with which it cannot go together. Holds an example.
+    Instead(&'static str),
 }
 
 /// A word that may be chosen, and what choosing it does.
@@ -91,6 +93,16 @@ impl<T> Field<T> {
         doc: &'static str,
     ) -> Self {
         Self { key, kind, default: Absent::Nothing(example), doc }
+    }
+
+    /// Describes a key that has no value when absent, and may not stand beside the one above it.
+    pub(crate) const fn instead(
+        key: &'static str,
+        kind: Kind<T>,
+        example: &'static str,
+        doc: &'static str,
+    ) -> Self {
+        Self { key, kind, default: Absent::Instead(example), doc }
     }
 }
 

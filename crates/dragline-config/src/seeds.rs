@@ -10,7 +10,7 @@ use crate::disk;
 use crate::errors::ConfigError;
 use crate::origins::Origins;
 use crate::plan::Seed;
-use crate::source::{SourceKind, SourceText, Spot};
+use crate::source::{SourceText, Spot};
 
 /// Mistakes told of one file of seeds; the rest are counted.
 const MISTAKES_MAX: usize = 20;
@@ -96,11 +96,7 @@ impl Gathered {
 
 /// Reads a file of seeds; a relative path starts at the configuration file that names it, if a file does.
 pub(crate) fn read_file(file: &str, named: Option<&Spot>) -> Result<(String, String), String> {
-    let home = match named.map(|spot| &spot.source.kind) {
-        Some(SourceKind::File(config)) => Path::new(config.as_ref()).parent(),
-        _ => None,
-    };
-    let path = home.unwrap_or(Path::new("")).join(file);
+    let path = disk::beside(named, Path::new(file));
     let text = disk::read(&path, disk::SEEDS_BYTES_MAX)?;
     Ok((path.display().to_string(), text))
 }

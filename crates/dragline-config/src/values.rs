@@ -174,9 +174,10 @@ fn wrong_kind<T>(field: &Field<T>, value: &DeValue<'_>) -> Mistake {
         }
         _ => match field.default {
             Absent::Value("\"\"" | "[]") => String::new(),
-            Absent::Value(example) | Absent::Required(example) | Absent::Nothing(example) => {
-                format!("such as {example}")
-            }
+            Absent::Value(example)
+            | Absent::Required(example)
+            | Absent::Nothing(example)
+            | Absent::Instead(example) => format!("such as {example}"),
         },
     };
     Mistake::is(format!("{}, expected {}", kind_of(value), expected(field)), hint)

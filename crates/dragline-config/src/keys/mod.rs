@@ -3,10 +3,14 @@
 mod checked;
 mod crawl;
 mod draft;
+mod fetch;
 mod lists;
+mod lists_of_network;
 mod manners;
+mod network;
 mod process;
 mod reference;
+mod texts;
 
 pub(crate) use draft::Draft;
 pub(crate) use reference::FIELDS;

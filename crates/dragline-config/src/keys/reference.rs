@@ -3,13 +3,20 @@
 use std::fmt::Write as _;
 
 use super::draft::Draft;
-use super::{crawl, lists, manners, process};
+use super::{crawl, fetch, lists, lists_of_network, manners, network, process};
 use crate::schema::{Absent, Field, Fields, Kind, all};
 use crate::values;
 
 /// Every key outside lists of tables, in the order of `config/dragline.toml`.
-pub(crate) static FIELDS: Fields<Draft> =
-    &[crawl::IDENTITY, crawl::TRAPS, process::FETCH, manners::FIELDS, process::RESULTS, process::UPKEEP];
+pub(crate) static FIELDS: Fields<Draft> = &[
+    crawl::IDENTITY,
+    crawl::TRAPS,
+    fetch::FIELDS,
+    network::FIELDS,
+    manners::FIELDS,
+    process::RESULTS,
+    process::UPKEEP,
+];
 
 /// The head of the commented file.
 const HEAD: &str = "\
@@ -38,29 +45,68 @@ pub struct KeyInfo {
 pub fn keys() -> Vec<KeyInfo> {
     let mut found = Vec::new();
     for field in all(FIELDS) {
-        found.push(info(field, ""));
-        match field.key {
-            "politeness.rule" => {
-                found.extend(all(lists::RULE).map(|inner| info(inner, "politeness.rule[].")));
-            }
-            "handler" => {
-                found.extend(all(lists::HANDLER).map(|inner| info(inner, "handler[].")));
-            }
-            "sink" => {
-                found.extend(all(lists::SINK).map(|inner| info(inner, "sink[].")));
-            }
-            _ => {}
+        found.push(Line::of(field).info(""));
+        if let Kind::Tables(_) = field.kind {
+            let prefix = format!("{}[].", field.key);
+            found.extend(inner(field.key).iter().map(|line| line.info(&prefix)));
         }
     }
     found
 }
 
-fn info<T>(field: &Field<T>, prefix: &str) -> KeyInfo {
-    let default = match field.default {
-        Absent::Value(value) => Some(value),
-        Absent::Required(_) | Absent::Nothing(_) => None,
-    };
-    KeyInfo { key: format!("{prefix}{}", field.key), holds: values::expected(field), default, doc: field.doc }
+/// What the table says of one key, whatever its values go into.
+struct Line {
+    key: &'static str,
+    holds: String,
+    default: Absent,
+    doc: &'static str,
+}
+
+impl Line {
+    fn of<T>(field: &Field<T>) -> Self {
+        Self { key: field.key, holds: values::expected(field), default: field.default, doc: field.doc }
+    }
+
+    fn info(&self, prefix: &str) -> KeyInfo {
+        let default = match self.default {
+            Absent::Value(value) => Some(value),
+            Absent::Required(_) | Absent::Nothing(_) | Absent::Instead(_) => None,
+        };
+        KeyInfo { key: format!("{prefix}{}", self.key), holds: self.holds.clone(), default, doc: self.doc }
+    }
+
+    /// Writes the key's line; `mark` stands before what is only an example.
+    fn write(&self, text: &mut String, mark: &str, name: &str) {
+        let (mark, value) = match self.default {
+            // Uncommenting every example must leave a file that is right.
+            Absent::Instead(value) => ("# ", value),
+            Absent::Value(value) | Absent::Required(value) | Absent::Nothing(value) => (mark, value),
+        };
+        let setting = format!("{mark}{name} = {value}");
+        // Writing to a string cannot fail.
+        let written = writeln!(text, "{setting:COMMENT_COLUMN$} # {}", self.doc);
+        debug_assert!(written.is_ok(), "a string takes any text");
+    }
+}
+
+fn lines<T>(fields: Fields<T>) -> Vec<Line> {
+    all(fields).map(Line::of).collect()
+}
+
+/// Returns the keys of a list of tables.
+fn inner(list: &str) -> Vec<Line> {
+    match list {
+        "politeness.rule" => lines(lists::RULE),
+        "handler" => lines(lists::HANDLER),
+        "proxy" => lines(lists_of_network::PROXY),
+        "route" => lines(lists_of_network::ROUTE),
+        "request" => lines(lists_of_network::REQUEST),
+        "auth" => lines(lists_of_network::AUTH),
+        list => {
+            debug_assert_eq!(list, "sink", "every list of tables is named here");
+            lines(lists::SINK)
+        }
+    }
 }
 
 /// Writes the commented file: every key with its default and its meaning. It is valid TOML and equals the defaults.
@@ -72,32 +118,16 @@ pub fn reference() -> String {
     for field in all(FIELDS) {
         let (home, name) = field.key.rsplit_once('.').unwrap_or(("", field.key));
         if let Kind::Tables(_) = field.kind {
-            write_list(&mut text, field);
+            let mark = if matches!(field.default, Absent::Value("[]")) { "#" } else { "" };
+            text.push_str(&format!("\n# {}\n{mark}[[{}]]\n", field.doc, field.key));
+            inner(field.key).iter().for_each(|line| line.write(&mut text, mark, line.key));
             continue;
         }
         if home != section {
             section = home;
             text.push_str(&format!("\n[{home}]\n"));
         }
-        write_key(&mut text, "", name, field);
+        Line::of(field).write(&mut text, "", name);
     }
     text
-}
-
-fn write_list(text: &mut String, field: &Field<Draft>) {
-    let mark = if matches!(field.default, Absent::Value("[]")) { "#" } else { "" };
-    text.push_str(&format!("\n# {}\n{mark}[[{}]]\n", field.doc, field.key));
-    match field.key {
-        "politeness.rule" => all(lists::RULE).for_each(|inner| write_key(text, mark, inner.key, inner)),
-        "handler" => all(lists::HANDLER).for_each(|inner| write_key(text, mark, inner.key, inner)),
-        _ => all(lists::SINK).for_each(|inner| write_key(text, mark, inner.key, inner)),
-    }
-}
-
-fn write_key<T>(text: &mut String, mark: &str, name: &str, field: &Field<T>) {
-    let (Absent::Value(value) | Absent::Required(value) | Absent::Nothing(value)) = field.default;
-    let setting = format!("{mark}{name} = {value}");
-    // Writing to a string cannot fail.
-    let written = writeln!(text, "{setting:COMMENT_COLUMN$} # {}", field.doc);
-    debug_assert!(written.is_ok(), "a string takes any text");
 }
