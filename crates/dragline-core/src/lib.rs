@@ -3,6 +3,7 @@
 //! No async runtime, no clock, no I/O and no threads live here: a decision that went wrong can be replayed from
 //! its inputs. The actors of `dragline-engine` own these values and translate messages into calls on them.
 
+pub mod auth;
 pub mod chance;
 pub mod cookies;
 pub mod decision;

@@ -1,5 +1,6 @@
 //! Runs the core against cases from outside and against models of itself.
 
+mod auth;
 mod cookies;
 mod frontier_hosts;
 mod frontier_kit;
