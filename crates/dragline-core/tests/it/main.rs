@@ -8,4 +8,5 @@ mod frontier_life;
 mod frontier_model;
 mod frontier_random;
 mod frontier_robots;
+mod hops;
 mod robots;
