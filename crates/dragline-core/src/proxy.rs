@@ -15,7 +15,8 @@ const REST_MAX: Duration = Duration::from_secs(60);
 /// Which proxies some hosts are asked through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyRule {
-    /// Patterns of host names as in a URL, without the dot that may end them; one must match.
+    /// Patterns of host names as in a URL, but without the brackets of an IPv6 address and the dot that may end a name;
+    /// one must match.
     pub hosts: Vec<Pattern>,
     /// Indices of proxies, which take turns (one that stands twice has two); empty: no proxy.
     pub proxies: Vec<usize>,
@@ -23,7 +24,8 @@ pub struct ProxyRule {
 
 /// The proxies of a crawl or a session, and how they fare.
 ///
-/// The first rule that matches a host decides; a host that none matches is asked without a proxy.
+/// The first rule that matches a host decides; a host that none matches is asked without a proxy. Without any rule all
+/// hosts are asked through all proxies, in turn.
 #[derive(Clone, Debug)]
 pub struct ProxyRules {
     proxies: Vec<Proxy>,
@@ -72,7 +74,11 @@ impl ProxyRules {
                 return Err(ProxyRulesError::NoSuchProxy { rule, proxy });
             }
         }
-        let rules = rules.into_iter().map(|rule| Rotation { rule, turn: 0 }).collect();
+        let mut rules: Vec<_> = rules.into_iter().map(|rule| Rotation { rule, turn: 0 }).collect();
+        if rules.is_empty() {
+            let rule = ProxyRule { hosts: vec![Pattern::new("*")], proxies: (0..proxies.len()).collect() };
+            rules.push(Rotation { rule, turn: 0 });
+        }
         Ok(Self { proxies, rules })
     }
 
@@ -81,6 +87,7 @@ impl ProxyRules {
     /// The proxies of a rule take turns; one that rests is passed over. When all rest, the one that is due first is
     /// taken: a proxy that may fail is better than an address of ours that was meant to stay hidden.
     pub fn pick(&mut self, host: &str, now: Time) -> Option<usize> {
+        let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         let host = host.strip_suffix('.').unwrap_or(host);
         let matches = |rotation: &&mut Rotation| rotation.rule.hosts.iter().any(|name| name.matches(host));
         let Rotation { rule, turn } = self.rules.iter_mut().find(matches)?;
@@ -191,13 +198,19 @@ mod tests {
     #[test]
     fn the_first_rule_that_matches_decides() {
         let intranet = rule(&["*.intranet.example", "intranet.example"], &[]);
-        let mut rules = rules(&[intranet, rule(&["a.org"], &[2]), rule(&["*.org", "[*"], &[1])]);
+        let mut rules = rules(&[intranet, rule(&["a.org"], &[2]), rule(&["*.org", "::*"], &[1])]);
         check(&mut rules, 0, "x.intranet.example", &[None]);
         check(&mut rules, 0, "a.org", &[Some(2), Some(2)]);
         check(&mut rules, 0, "a.org.", &[Some(2)]);
         check(&mut rules, 0, "www.a.org", &[Some(1)]);
         check(&mut rules, 0, "[::1]", &[Some(1)]);
         check(&mut rules, 0, "a.com", &[None]);
+    }
+
+    #[test]
+    fn without_rules_all_hosts_use_all_proxies() {
+        check(&mut rules(&[]), 0, "a.org", &[Some(0), Some(1), Some(2), Some(0)]);
+        check(&mut ProxyRules::new(Vec::new(), Vec::new()).unwrap(), 0, "a.org", &[None]);
     }
 
     #[test]
