@@ -9,18 +9,16 @@ use std::time::Duration;
 
 use awc::Client;
 use dragline_core::fetch::FetchRequest;
-use dragline_core::guard::Guard;
-use rustls::ClientConfig;
 
 use crate::budget::BodyBudget;
 use crate::clock;
 use crate::connector::Connector;
-use crate::dial::Dialer;
+use crate::dial::{Dialer, Means};
 use crate::exchange;
 use crate::options::TransportOptions;
 use crate::request::Fields;
-use crate::resolve::Resolver;
-use crate::tls::{self, TransportSetupError};
+use crate::routes::Routes;
+use crate::setup::TransportSetupError;
 use crate::transcript::Transcript;
 use crate::transport::{ConnectionCounts, DnsCounts, Fetching, Transport, TransportFactory};
 
@@ -36,9 +34,7 @@ const NEVER: Duration = Duration::from_secs(86_400);
 /// Opens transports that share guard, resolver, TLS sessions and body budget.
 #[derive(Debug)]
 pub struct AwcTransportFactory {
-    guard: Arc<Guard>,
-    resolver: Arc<Resolver>,
-    tls: Arc<ClientConfig>,
+    means: Arc<Means>,
     fields: Fields,
     bodies: Arc<BodyBudget>,
 }
@@ -50,9 +46,7 @@ impl AwcTransportFactory {
     /// When a field cannot be sent, or an extra root is no certificate.
     pub fn new(options: TransportOptions) -> Result<Self, TransportSetupError> {
         Ok(Self {
-            guard: Arc::new(Guard::new(&options.guard)),
-            resolver: Resolver::new(&options.dns.hosts),
-            tls: tls::client_config(&options.tls.extra_roots)?,
+            means: Arc::new(Means::new(&options)?),
             fields: Fields::new(&options.user_agent, &options.accept, options.from.as_deref())?,
             bodies: options.bodies,
         })
@@ -60,12 +54,7 @@ impl AwcTransportFactory {
 
     /// Opens a transport on the calling arbiter.
     pub fn open_awc(&self) -> AwcTransport {
-        let dialer = Dialer {
-            guard: Arc::clone(&self.guard),
-            resolver: Arc::clone(&self.resolver),
-            tls: Arc::clone(&self.tls),
-            dns: Cell::default(),
-        };
+        let dialer = Dialer::new(Arc::clone(&self.means));
         let connector = Connector { dialer: Rc::new(dialer), registry: Rc::default() };
         AwcTransport(Rc::new(Lane {
             client: RefCell::new(client(&connector)),
@@ -107,6 +96,11 @@ pub(crate) struct Lane {
 impl Lane {
     pub(crate) fn client(&self) -> Client {
         self.client.borrow().clone()
+    }
+
+    /// Returns the ways to all hosts.
+    pub(crate) fn routes(&self) -> &Routes {
+        &self.connector.dialer.means.routes
     }
 
     /// Replaces the client when that many connections were opened since it was made.
@@ -153,7 +147,7 @@ impl Transport for AwcTransport {
     }
 
     fn dns(&self) -> DnsCounts {
-        self.0.connector.dialer.dns.get()
+        self.0.connector.dialer.dns()
     }
 }
 

@@ -26,9 +26,10 @@ impl Connector {
         let route = Route::of(uri).ok_or(DialError::Route)?;
         let host = uri.host().ok_or(DialError::Route)?;
         let port = uri.port_u16().ok_or(DialError::Route)?;
+        // awc is given HTTP/1.1 only, so that is all that is offered to whoever is dialled for it.
+        let route = Route { http2: false, ..route };
         let dialed = self.dialer.dial(Target { host, port, route }).await?;
         if dialed.info.http2 {
-            // What was negotiated is no stream for awc, which is given HTTP/1.1 only.
             return Err(DialError::Route);
         }
         Ok(Tap::new(self.registry.adopt(dialed, clock::now())))

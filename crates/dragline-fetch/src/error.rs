@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use awc::error::{ConnectError, SendRequestError};
 use dragline_core::fetch::Phase;
@@ -15,6 +17,8 @@ pub(crate) enum Fault {
     Protocol(&'static str),
     /// A limit of the head was passed.
     TooLarge(&'static str),
+    /// The server ended TLS for who we are.
+    Tls(&'static str),
 }
 
 impl Fault {
@@ -22,12 +26,13 @@ impl Fault {
         match self {
             Self::Protocol(_) => Outcome::ProtocolError,
             Self::TooLarge(_) => Outcome::TooLarge,
+            Self::Tls(_) => Outcome::TlsError,
         }
     }
 
     pub(crate) const fn message(self) -> &'static str {
         match self {
-            Self::Protocol(message) | Self::TooLarge(message) => message,
+            Self::Protocol(message) | Self::TooLarge(message) | Self::Tls(message) => message,
         }
     }
 }
@@ -47,8 +52,10 @@ pub(crate) enum DialError {
     Dns(String),
     /// The address guard refused every address; holds its explanation.
     Blocked(String),
-    /// The last address that was tried did not answer, or refused.
-    Tcp(SocketAddr, io::ErrorKind),
+    /// No address took the connection.
+    Tcp(Unreached),
+    /// The proxy of this name did not connect us.
+    Proxy(Arc<str>, ProxyFault),
     /// The host cannot stand in a certificate.
     TlsName(String),
     /// The handshake or the certificate failed.
@@ -65,8 +72,10 @@ impl DialError {
         match self {
             Self::Dns(_) => (Outcome::DnsError, Phase::Dns),
             Self::Blocked(_) => (Outcome::Blocked, Phase::Connect),
-            Self::Tcp(_, io::ErrorKind::TimedOut) => (Outcome::Timeout, Phase::Connect),
-            Self::Tcp(..) => (Outcome::ConnectError, Phase::Connect),
+            Self::Tcp(Unreached { kind: io::ErrorKind::TimedOut, .. }) => (Outcome::Timeout, Phase::Connect),
+            Self::Tcp(_) | Self::Proxy(_, ProxyFault::Target(_)) => (Outcome::ConnectError, Phase::Connect),
+            Self::Proxy(_, ProxyFault::TargetDns(_)) => (Outcome::DnsError, Phase::Connect),
+            Self::Proxy(..) => (Outcome::ProxyError, Phase::Connect),
             Self::TlsIo(_) => (Outcome::ConnectError, Phase::Tls),
             Self::TlsName(_) | Self::Tls(_) => (Outcome::TlsError, Phase::Tls),
             Self::Route => (Outcome::Crashed, Phase::Connect),
@@ -79,7 +88,8 @@ impl fmt::Display for DialError {
         match self {
             Self::Dns(message) => write!(f, "name resolution failed: {message}"),
             Self::Blocked(message) => f.write_str(message),
-            Self::Tcp(address, kind) => write!(f, "connecting to {address} failed: {kind}"),
+            Self::Tcp(unreached) => unreached.fmt(f),
+            Self::Proxy(name, fault) => write!(f, "proxy \"{name}\": {fault}"),
             Self::TlsName(host) => write!(f, "\"{host}\" cannot be a name in a certificate"),
             Self::Tls(error) => write!(f, "tls failed: {}", crate::tls::describe(error)),
             Self::TlsIo(kind) => write!(f, "the connection broke during the tls handshake: {kind}"),
@@ -89,6 +99,96 @@ impl fmt::Display for DialError {
 }
 
 impl std::error::Error for DialError {}
+
+/// That none of some addresses took a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unreached {
+    /// The address whose attempt failed last.
+    pub(crate) last: SocketAddr,
+    /// How it failed.
+    pub(crate) kind: io::ErrorKind,
+    /// How many addresses were tried; all of them failed.
+    pub(crate) tried: usize,
+}
+
+impl fmt::Display for Unreached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connecting to {} failed: {}", self.last, self.kind)?;
+        if self.tried > 1 {
+            write!(f, " (the last of {} addresses, all failed)", self.tried)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a proxy did not connect us.
+#[derive(Debug)]
+pub(crate) enum ProxyFault {
+    /// Its own name did not resolve; holds the resolver's words.
+    Dns(String),
+    /// It could not be connected to.
+    Tcp(Unreached),
+    /// It did not consent in time.
+    Timeout(Duration),
+    /// It wants credentials, or others.
+    Auth(Reply),
+    /// Its rules forbid the target.
+    Refused(Reply),
+    /// It does not speak the protocol it should.
+    Protocol(&'static str),
+    /// The connection to it broke before it consented.
+    Io(io::ErrorKind),
+    /// It works, and could not reach the target.
+    Target(Reply),
+    /// It works, and could not resolve the target's name.
+    TargetDns(Reply),
+}
+
+impl ProxyFault {
+    #[expect(clippy::needless_pass_by_value, reason = "handed to map_err as it is")]
+    pub(crate) fn io(error: io::Error) -> Self {
+        Self::Io(error.kind())
+    }
+
+    /// Whether the target is at fault, and the proxy works.
+    pub(crate) const fn is_targets(&self) -> bool {
+        matches!(self, Self::Target(_) | Self::TargetDns(_))
+    }
+}
+
+impl fmt::Display for ProxyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(message) => write!(f, "its name does not resolve: {message}"),
+            Self::Tcp(unreached) => unreached.fmt(f),
+            Self::Timeout(limit) => write!(f, "it did not connect us within {limit:?}"),
+            Self::Auth(reply) => write!(f, "it wants other credentials ({reply})"),
+            Self::Refused(reply) => write!(f, "it refuses ({reply})"),
+            Self::Protocol(message) => write!(f, "protocol error: {message}"),
+            Self::Io(kind) => write!(f, "the connection broke: {kind}"),
+            Self::Target(reply) => write!(f, "it cannot reach the target ({reply})"),
+            Self::TargetDns(reply) => write!(f, "it cannot resolve the target's name ({reply})"),
+        }
+    }
+}
+
+/// What a proxy answered, in the numbers of its protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// A status of HTTP.
+    Status(u16),
+    /// A reply, method or status of SOCKS5.
+    Socks(u8),
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::Socks(reply) => write!(f, "reply {reply}"),
+        }
+    }
+}
 
 /// Wrapped so that it comes back from awc as it went in; `InvalidInput` would make awc panic.
 impl From<DialError> for actix_tls::connect::ConnectError {

@@ -70,7 +70,8 @@ pub(crate) async fn run(lane: Rc<Lane>, request: FetchRequest, transcript: Rc<Tr
 async fn carry_out(lane: &Lane, request: &FetchRequest, transcript: &Transcript) -> Ended {
     let mut may_repeat = true;
     let response = loop {
-        let built = match request::build(&lane.client(), &lane.fields, request) {
+        let route = lane.routes().choose(&request.url);
+        let built = match request::build(&lane.client(), &lane.fields, route, request) {
             Ok(built) => built,
             Err(message) => return Ended::failed(Outcome::InvalidUrl, Phase::Queue, message),
         };

@@ -19,10 +19,13 @@ mod exchange;
 mod framing;
 mod head;
 mod options;
+mod proxy;
 mod reaper;
 mod request;
 mod resolve;
 mod route;
+mod routes;
+mod setup;
 mod tap;
 mod thread;
 mod tls;
@@ -32,9 +35,13 @@ mod watch;
 
 pub use awc_transport::{AwcTransport, AwcTransportFactory};
 pub use budget::BodyBudget;
+pub use dragline_core::auth::Secret;
+pub use dragline_core::proxy::ProxyRule;
 pub use options::{
-    ClientIdentity, DnsOptions, RequestRule, ResolverKind, Roots, TlsOptions, TransportOptions,
+    ClientIdentity, DnsOptions, Names, PlainHttp, ProxyOptions, ProxyScheme, RequestRule, ResolverKind,
+    Roots, TlsOptions, TransportOptions,
 };
 pub use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-pub use tls::TransportSetupError;
+pub use setup::TransportSetupError;
+pub use tls::PemError;
 pub use transport::{ConnectionCounts, DnsCounts, Fetching, Transport, TransportFactory};

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use dragline_core::auth::Secret;
 use dragline_core::pattern::Pattern;
+use dragline_core::proxy::ProxyRule;
 use dragline_core::rules::GuardRules;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -27,6 +29,11 @@ pub struct TransportOptions {
     pub dns: DnsOptions,
     /// Whom to trust, and who we are to servers that ask.
     pub tls: TlsOptions,
+    /// The proxies, each with a name of its own.
+    pub proxies: Vec<ProxyOptions>,
+    /// Which hosts are reached through which of them, by their places in `proxies`; the first rule that matches
+    /// decides. None: all hosts through all proxies, in turn.
+    pub proxy_rules: Vec<ProxyRule>,
     /// What hosts of some names are sent; of several rules that match, the first counts.
     pub requests: Vec<RequestRule>,
     /// Whether HTTP/2 is offered to https hosts for which no rule decides it.
@@ -44,6 +51,8 @@ impl TransportOptions {
             bodies,
             dns: DnsOptions::default(),
             tls: TlsOptions::default(),
+            proxies: Vec::new(),
+            proxy_rules: Vec::new(),
             requests: Vec::new(),
             http2: false,
         }
@@ -111,6 +120,58 @@ impl Clone for ClientIdentity {
     fn clone(&self) -> Self {
         Self { chain: self.chain.clone(), key: self.key.clone_key() }
     }
+}
+
+/// A proxy. Its own address is the operator's word: the guard does not judge it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyOptions {
+    /// The name by which records and errors speak of it.
+    pub name: String,
+    /// What it speaks.
+    pub scheme: ProxyScheme,
+    /// Its host: a name, which is resolved like any other, or an address, with or without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// User and password, sent without waiting to be asked.
+    pub credentials: Option<(String, Secret)>,
+    /// How plain http requests are sent to it.
+    pub plain_http: PlainHttp,
+    /// Who resolves the names of targets.
+    pub names: Names,
+}
+
+/// What a proxy speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyScheme {
+    /// HTTP/1.1 with CONNECT (RFC 9110 section 9.3.6); credentials by Basic.
+    Http,
+    /// SOCKS5 (RFC 1928); credentials by RFC 1929.
+    Socks5,
+}
+
+/// How plain http requests are sent to an HTTP proxy; https always goes through a tunnel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PlainHttp {
+    /// Through a tunnel made by CONNECT.
+    #[default]
+    Tunnel,
+    /// To the proxy itself, in absolute form (RFC 9112 section 3.2.2), for proxies that allow CONNECT to port 443 only.
+    ///
+    /// The name is resolved and checked here first, but the proxy resolves it once more: a name that changes in
+    /// between is the proxy's to refuse.
+    AbsoluteForm,
+}
+
+/// Who resolves the names of targets behind a proxy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    /// We do: every address is checked by the guard, and the proxy is given the address.
+    #[default]
+    ResolvedHere,
+    /// The proxy does: only addresses written as such, and names of this machine such as `localhost`, are checked
+    /// here. To what addresses names lead is the proxy's to check.
+    ResolvedByProxy,
 }
 
 /// What hosts of some names are sent.

@@ -8,7 +8,7 @@ use awc::{Client, ClientRequest};
 use dragline_core::fetch::{FetchRequest, Method};
 
 use crate::route::{Route, awc_uri};
-use crate::tls::TransportSetupError;
+use crate::setup::TransportSetupError;
 
 /// The codings that are undone.
 const CODINGS: HeaderValue = HeaderValue::from_static("gzip, deflate, br, zstd");
@@ -49,16 +49,17 @@ impl Fields {
     }
 }
 
-/// Builds a request; its own fields win over those of every request.
+/// Builds a request that takes this route; its own fields win over those of every request.
 ///
 /// # Errors
 /// Says what cannot be sent.
 pub(crate) fn build(
     client: &Client,
     fields: &Fields,
+    route: Route,
     request: &FetchRequest,
 ) -> Result<ClientRequest, String> {
-    let uri = awc_uri(&request.url, Route::direct(&request.url)).ok_or("the URL is too long to be sent")?;
+    let uri = awc_uri(&request.url, route).ok_or("the URL is too long to be sent")?;
     let host = HeaderValue::from_str(request.url.authority()).map_err(|_| "the host cannot be sent")?;
     let method = match request.method {
         Method::Get => HttpMethod::GET,

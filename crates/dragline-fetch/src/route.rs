@@ -5,7 +5,7 @@
 
 use awc::http::Uri;
 use bytes::Bytes;
-use dragline_core::url::{CanonicalUrl, Scheme};
+use dragline_core::url::CanonicalUrl;
 
 /// The way a request takes to its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,11 +21,6 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// Returns the direct route to a URL.
-    pub(crate) const fn direct(url: &CanonicalUrl) -> Self {
-        Self { tls: matches!(url.scheme(), Scheme::Https), http2: false, insecure: false, proxy: None }
-    }
-
     /// Appends the tag: `p` plain, `t` TLS, `a` TLS that offers HTTP/2; `x` behind it when insecure; then the proxy.
     fn write_tag(self, out: &mut String) {
         out.push(match self {
@@ -96,11 +91,14 @@ fn itoa(mut port: u16, digits: &mut [u8; 5]) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use dragline_core::url::Scheme;
+
     use super::*;
 
     fn check(url: &str, expected: &str) {
         let url = CanonicalUrl::parse(url).unwrap();
-        let route = Route::direct(&url);
+        let tls = url.scheme() == Scheme::Https;
+        let route = Route { tls, http2: false, insecure: false, proxy: None };
         let uri = awc_uri(&url, route).unwrap();
         assert_eq!(uri.to_string(), expected);
         assert_eq!(Route::of(&uri), Some(route));

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::error::Fault;
 use crate::framing::Meter;
 use crate::head::{FinalHead, Framing, HeadRepair, HeadStep};
+use crate::proxy::rewrite;
 use crate::reaper::Socket;
 use crate::transcript;
 
@@ -25,6 +26,8 @@ pub(crate) struct Tap {
     state: State,
     /// What awc is still to be given, when its buffer was too small for the made head.
     pending: Vec<u8>,
+    /// What the server is still to be given: the start of a request, when it was rewritten for a proxy.
+    outgoing: Vec<u8>,
     /// Whether a request was served.
     used: bool,
 }
@@ -41,7 +44,7 @@ enum State {
 
 impl Tap {
     pub(crate) fn new(socket: Rc<Socket>) -> Self {
-        Self { socket, state: State::Idle, pending: Vec::new(), used: false }
+        Self { socket, state: State::Idle, pending: Vec::new(), outgoing: Vec::new(), used: false }
     }
 
     /// Reads from the socket; returns how many bytes were added to `buf`.
@@ -51,6 +54,19 @@ impl Tap {
         let count = buf.filled().len() - before;
         transcript::current(|fetch| fetch.received.set(fetch.received.get() + count as u64));
         Poll::Ready(Ok(count))
+    }
+
+    /// Writes what was rewritten.
+    fn poll_outgoing(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outgoing.is_empty() {
+            let count = ready!(self.socket.poll_write(cx, &self.outgoing))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            transcript::current(|fetch| fetch.sent.set(fetch.sent.get() + count as u64));
+            self.outgoing.drain(..count);
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Ends the connection for a fault of the peer.
@@ -242,13 +258,23 @@ impl AsyncWrite for Tap {
             tap.socket.occupy(tap.used);
             tap.state = State::Head(repair);
             tap.used = true;
+            if let Some(absolute) = &tap.socket.info.absolute {
+                tap.outgoing = rewrite(bytes, &absolute.authority, absolute.authorization.as_deref());
+                // The bytes count as taken; what the socket does not take now goes before all that follows.
+                return match tap.poll_outgoing(cx) {
+                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                    Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(bytes.len())),
+                };
+            }
         }
+        ready!(tap.poll_outgoing(cx))?;
         let count = ready!(tap.socket.poll_write(cx, bytes))?;
         transcript::current(|fetch| fetch.sent.set(fetch.sent.get() + count as u64));
         Poll::Ready(Ok(count))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_outgoing(cx))?;
         self.socket.poll_flush(cx)
     }
 

@@ -138,7 +138,10 @@ fn a_connection_that_cannot_be_made_is_named() {
             let url = format!("http://{host}:{}/", address.port());
             told(&transport.fetch(get(&dragline_core::CanonicalUrl::parse(&url).unwrap())).await)
         };
-        let refused = format!("connecting to 127.0.0.2:{} failed: connection refused", address.port());
+        let port = address.port();
+        let refused = format!(
+            "connecting to 127.0.0.2:{port} failed: connection refused (the last of 2 addresses, all failed)"
+        );
         assert_eq!(ask("gone.test").await, format!("connect_error - [] | {refused} (in phase connect)"));
         let unknown = "name resolution failed: the name has no address";
         assert_eq!(ask("nowhere.test").await, format!("dns_error - [] | {unknown} (in phase dns)"));

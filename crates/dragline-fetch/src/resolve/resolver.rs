@@ -1,69 +1,82 @@
-//! Resolves names by the system resolver, once per name at a time, with a short memory.
+//! Answers for names: from the operator's list, from memory, or by a look-up that all who ask at the time share.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
+use super::memory::{Answer, Found, Memory};
+use super::servers::Servers;
+use super::system;
+use crate::options::{DnsOptions, ResolverKind};
+use crate::setup::TransportSetupError;
 use crate::{clock, thread};
 
-/// How long addresses are remembered; getaddrinfo does not tell a record's own time to live.
-const TTL: Duration = Duration::from_secs(60);
-/// How long a failure is remembered.
-const FAILURE_TTL: Duration = Duration::from_secs(2);
 /// Names that are remembered.
 const NAMES_MAX: usize = 16_384;
-/// Look-ups at a time, in the whole process; the others wait.
+/// Look-ups by the system at a time, in the whole process; the others wait.
 const THREADS_MAX: usize = 32;
-
-/// The addresses of a name, or the resolver's words.
-pub(crate) type Answer = Result<Arc<[IpAddr]>, Arc<str>>;
 
 /// The resolver of a process.
 #[derive(Debug)]
 pub(crate) struct Resolver {
     fixed: BTreeMap<String, Arc<[IpAddr]>>,
-    look_up: fn(&str) -> Answer,
+    source: Source,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+/// Who is asked.
+#[derive(Debug)]
+enum Source {
+    /// A call that blocks, on threads that come and go.
+    Call(fn(&str) -> Found),
+    /// Name servers.
+    Servers(Box<Servers>),
+}
+
+#[derive(Debug)]
 struct State {
-    known: BTreeMap<Box<str>, Known>,
+    memory: Memory,
     /// Who waits for the names that are being looked up.
     asked: BTreeMap<Box<str>, Vec<oneshot::Sender<Answer>>>,
+    /// Names that wait for a thread.
     queue: VecDeque<Box<str>>,
     threads: usize,
 }
 
-#[derive(Debug)]
-struct Known {
-    answer: Answer,
-    until: Instant,
-}
-
 impl Resolver {
-    /// Makes a resolver that answers for `fixed` names by itself and asks the system for the others.
-    pub(crate) fn new(fixed: &BTreeMap<String, Vec<IpAddr>>) -> Arc<Self> {
-        Self::asking(look_up, fixed)
+    /// Makes a resolver that answers for the fixed names by itself and asks for the others as the options say.
+    ///
+    /// # Errors
+    /// When the name servers of the system are to be asked and are not known.
+    pub(crate) fn new(options: &DnsOptions) -> Result<Arc<Self>, TransportSetupError> {
+        let source = match &options.resolver {
+            ResolverKind::System => Source::Call(system::look_up),
+            ResolverKind::Hickory { servers } => Source::Servers(Box::new(Servers::new(servers)?)),
+        };
+        Ok(Self::asking(source, &options.hosts))
     }
 
-    fn asking(look_up: fn(&str) -> Answer, fixed: &BTreeMap<String, Vec<IpAddr>>) -> Arc<Self> {
-        let fixed =
-            fixed.iter().map(|(name, addresses)| (name.clone(), addresses.as_slice().into())).collect();
-        Arc::new(Self { fixed, look_up, state: Mutex::default() })
+    fn asking(source: Source, fixed: &BTreeMap<String, Vec<IpAddr>>) -> Arc<Self> {
+        let fixed = fixed
+            .iter()
+            .map(|(name, addresses)| (undotted(name).to_ascii_lowercase(), addresses.as_slice().into()))
+            .collect();
+        let memory = Memory::new(NAMES_MAX);
+        let state = State { memory, asked: BTreeMap::new(), queue: VecDeque::new(), threads: 0 };
+        Arc::new(Self { fixed, source, state: Mutex::new(state) })
     }
 
-    /// Returns what is remembered of a name.
+    /// Returns what is known of a name without asking.
     pub(crate) fn cached(&self, name: &str) -> Option<Answer> {
-        if let Some(addresses) = self.fixed.get(name) {
+        if !self.fixed.is_empty()
+            && let Some(addresses) = self.fixed.get(undotted(name))
+        {
             return Some(Ok(Arc::clone(addresses)));
         }
         let now = clock::now();
-        self.lock().known.get(name).filter(|known| known.until > now).map(|known| known.answer.clone())
+        self.lock().memory.get(name, now).cloned()
     }
 
     /// Looks a name up, together with whoever asks for it at the same time.
@@ -83,6 +96,13 @@ impl Resolver {
             return;
         }
         state.asked.insert(name.into(), vec![sender]);
+        if let Source::Servers(servers) = &self.source {
+            drop(state);
+            if let Err(error) = servers.ask(name, &Arc::downgrade(self)) {
+                self.answer(name, &Found::failed(&format!("no thread for the look-up: {error}")));
+            }
+            return;
+        }
         state.queue.push_back(name.into());
         if state.threads == THREADS_MAX {
             return;
@@ -96,13 +116,14 @@ impl Resolver {
             // With other threads at work the name waits for one of them; with none, nobody would come.
             if state.threads == 0 {
                 drop(state);
-                self.answer(name, &Err(format!("no thread for the look-up: {error}").into()));
+                self.answer(name, &Found::failed(&format!("no thread for the look-up: {error}")));
             }
         }
     }
 
     /// Looks up queued names until there is none.
     fn work(&self) {
+        let Source::Call(look_up) = &self.source else { return };
         loop {
             let mut state = self.lock();
             let Some(name) = state.queue.pop_front() else {
@@ -110,27 +131,21 @@ impl Resolver {
                 return;
             };
             drop(state);
-            self.answer(&name, &(self.look_up)(&name));
+            self.answer(&name, &look_up(&name));
         }
     }
 
-    fn answer(&self, name: &str, answer: &Answer) {
+    /// Gives everybody who asked for a name what came of its look-up.
+    pub(super) fn answer(&self, name: &str, found: &Found) {
         let now = clock::now();
         let mut state = self.lock();
         let waiting = state.asked.remove(name).unwrap_or_default();
         state.queue.retain(|queued| &**queued != name);
-        if state.known.len() >= NAMES_MAX {
-            state.known.retain(|_, known| known.until > now);
-        }
-        if state.known.len() >= NAMES_MAX {
-            state.known.pop_first();
-        }
-        let ttl = if answer.is_ok() { TTL } else { FAILURE_TTL };
-        state.known.insert(name.into(), Known { answer: answer.clone(), until: now + ttl });
+        state.memory.put(name, found, now);
         drop(state);
         for sender in waiting {
             // Nobody waits any more when the send fails; the answer is remembered all the same.
-            drop(sender.send(answer.clone()));
+            drop(sender.send(found.answer.clone()));
         }
     }
 
@@ -139,31 +154,27 @@ impl Resolver {
     }
 }
 
-/// Asks the system; blocks for as long as that takes.
-fn look_up(name: &str) -> Answer {
-    let found = (name, 0).to_socket_addrs().map_err(|error| Arc::from(error.to_string()))?;
-    let mut addresses: Vec<IpAddr> = Vec::new();
-    for address in found {
-        if !addresses.contains(&address.ip()) {
-            addresses.push(address.ip());
-        }
-    }
-    if addresses.is_empty() { Err("the name has no address".into()) } else { Ok(addresses.into()) }
+/// Drops the dot that may end an absolute name.
+fn undotted(name: &str) -> &str {
+    name.strip_suffix('.').unwrap_or(name)
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     use super::*;
 
     static ASKED: AtomicUsize = AtomicUsize::new(0);
 
-    fn scripted(name: &str) -> Answer {
+    fn scripted(name: &str) -> Found {
         ASKED.fetch_add(1, Ordering::SeqCst);
         match name.strip_prefix("good") {
-            Some(_) => Ok([IpAddr::from([192, 0, 2, 1])].into()),
-            None => Err("no such name".into()),
+            Some(_) => {
+                Found { answer: Ok([IpAddr::from([192, 0, 2, 1])].into()), ttl: Duration::from_secs(60) }
+            }
+            None => Found::failed("no such name"),
         }
     }
 
@@ -178,8 +189,9 @@ mod tests {
     #[tokio::test]
     async fn every_name_is_answered_once_looked_up_and_then_remembered() {
         let fixed = BTreeMap::from([("fixed".to_owned(), vec![IpAddr::from([192, 0, 2, 7])])]);
-        let resolver = Resolver::asking(scripted, &fixed);
+        let resolver = Resolver::asking(Source::Call(scripted), &fixed);
         check(&resolver.cached("fixed").unwrap(), "[192.0.2.7]");
+        check(&resolver.cached("fixed.").unwrap(), "[192.0.2.7]");
         assert!(resolver.cached("good").is_none());
         check(&resolver.resolve("bad").await, "no such name");
         check(&resolver.cached("bad").unwrap(), "no such name");
