@@ -58,6 +58,9 @@ impl Dialer {
         destinations: &[Destination<'_>],
     ) -> Result<Reached, ProxyFault> {
         let addresses = self.resolve(&proxy.host).await.map_err(ProxyFault::Dns)?;
+        if addresses.is_empty() {
+            return Err(ProxyFault::Dns("the name has no address".into()));
+        }
         let started = clock::now();
         transcript::current(|fetch| fetch.enter_phase(Phase::Connect, started));
         let limit = limit();

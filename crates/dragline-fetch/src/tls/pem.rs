@@ -21,7 +21,7 @@ impl PemError {
             Error::Io(error) => error.to_string(),
             Error::NoItemsFound => format!("it holds no {wanted}"),
             Error::MissingSectionEnd { end_marker } => {
-                format!("it ends before \"{}\"", String::from_utf8_lossy(end_marker))
+                format!("its section {} does not end", String::from_utf8_lossy(end_marker).escape_debug())
             }
             Error::IllegalSectionStart { line } => {
                 format!("a section begins with \"{}\"", String::from_utf8_lossy(line).escape_debug())

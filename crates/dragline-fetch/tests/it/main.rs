@@ -7,4 +7,6 @@ mod connections;
 mod framing;
 mod heads;
 mod limits;
+mod names;
+mod proxies;
 mod secure;

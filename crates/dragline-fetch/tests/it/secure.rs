@@ -1,11 +1,16 @@
 //! TLS is spoken, and its failures are told apart.
 
 use std::net::TcpStream;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use dragline_fetch::{AwcTransport, CertificateDer, Transport, TransportOptions};
-use rcgen::{CertificateParams, KeyPair};
+use dragline_core::pattern::Pattern;
+use dragline_fetch::{
+    AwcTransport, CertificateDer, ClientIdentity, Roots, TlsOptions, Transport, TransportOptions,
+    TransportSetupError,
+};
+use rcgen::{CertificateParams, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::support::{Act, Asked, Peer, Server, get, options, send, told, with_transport};
@@ -20,7 +25,7 @@ impl Peer for StreamOwned<ServerConnection, TcpStream> {
 }
 
 /// Makes a self-signed certificate for `names`, changed by `change`.
-fn certificate(
+pub(crate) fn certificate(
     names: &[&str],
     change: impl FnOnce(&mut CertificateParams),
 ) -> (CertificateDer<'static>, KeyPair) {
@@ -32,23 +37,56 @@ fn certificate(
     (certificate.der().clone(), key)
 }
 
+/// The server's side of TLS.
+#[derive(Clone)]
+pub(crate) struct Tls(Arc<ServerConfig>);
+
+impl Tls {
+    /// Shows a certificate.
+    pub(crate) fn new((certificate, key): (CertificateDer<'static>, KeyPair)) -> Self {
+        Self::asking((certificate, key), None)
+    }
+
+    /// Shows a certificate, and asks the client for one that this authority signed.
+    fn asking(
+        (certificate, key): (CertificateDer<'static>, KeyPair),
+        authority: Option<&CertificateDer<'static>>,
+    ) -> Self {
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("the key is one");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .expect("the versions are known");
+        let builder = match authority {
+            None => builder.with_no_client_auth(),
+            Some(authority) => {
+                let mut roots = rustls::RootCertStore::empty();
+                roots.add(authority.clone()).expect("the authority is one");
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                builder.with_client_cert_verifier(verifier.build().expect("a verifier"))
+            }
+        };
+        let mut config = builder.with_single_cert(vec![certificate], key).expect("the server can be set up");
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Self(Arc::new(config))
+    }
+
+    pub(crate) fn accept(&self, stream: TcpStream) -> Option<Box<dyn Peer>> {
+        let connection = ServerConnection::new(Arc::clone(&self.0)).ok()?;
+        Some(Box::new(StreamOwned::new(connection, stream)))
+    }
+}
+
 /// Runs a TLS server; returns it with its certificate.
 fn server(
-    (certificate, key): (CertificateDer<'static>, KeyPair),
+    certificate: (CertificateDer<'static>, KeyPair),
     script: impl Fn(&Asked) -> Vec<Act> + Send + Sync + 'static,
 ) -> Server {
-    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("the key is one");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate], key))
-        .expect("the server can be set up");
-    let config = Arc::new(config);
-    let accept = move |stream: TcpStream| {
-        let connection = ServerConnection::new(Arc::clone(&config)).ok()?;
-        Some(Box::new(StreamOwned::new(connection, stream)) as Box<dyn Peer>)
-    };
-    Server::run_on(Box::new(accept), script)
+    server_with(Tls::new(certificate), script)
+}
+
+fn server_with(tls: Tls, script: impl Fn(&Asked) -> Vec<Act> + Send + Sync + 'static) -> Server {
+    Server::run_on(Box::new(move |stream| tls.accept(stream)), script)
 }
 
 fn trusting(root: &CertificateDer<'static>) -> TransportOptions {
@@ -161,4 +199,169 @@ fn a_plain_server_on_a_tls_port_is_a_tls_error() {
         let response = transport.fetch(get(&server.url_as("https", "127.0.0.1", "/"))).await;
         assert_eq!(response.outcome.name(), "tls_error");
     });
+}
+
+const LAST: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+
+#[test]
+fn what_was_agreed_on_is_told_and_sessions_are_resumed() {
+    let certificate = certificate(&["a.site.test"], |_| {});
+    let own = certificate.0.clone();
+    let options = trusting(&certificate.0);
+    let server = server(certificate, |_| vec![send(LAST), Act::Bye, Act::Close]);
+    with_transport(options, async |transport: AwcTransport| {
+        for resumed in [false, true, true] {
+            let response = transport.fetch(get(&server.url_as("https", "a.site.test", "/"))).await;
+            assert_eq!(told(&response), "ok 200 [ok]");
+            let tls = response.tls.expect("tls was spoken");
+            assert_eq!((tls.version, tls.resumed), ("1.3", resumed));
+            assert!(tls.cipher.starts_with("TLS13_"), "{}", tls.cipher);
+            assert_eq!(tls.alpn.as_deref(), Some("http/1.1"));
+            assert_eq!(tls.certificate.as_deref(), Some(own.as_ref()));
+            assert_eq!(tls.unverified, None);
+        }
+    });
+}
+
+/// Counts the warnings that speak of a certificate.
+struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut text = String::new();
+        event.record(&mut |_: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            text.push_str(&format!("{value:?}"));
+        });
+        self.0.lock().expect("nobody panicked").push(text);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn what_is_wrong_with_an_insecure_host_is_told_each_time_and_warned_of_once() {
+    let warnings = Arc::new(Mutex::new(Vec::new()));
+    let certificate = certificate(&["a.site.test"], |params| {
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    });
+    let mut options = trusting(&certificate.0);
+    options.tls.insecure_hosts = vec![Pattern::new("a.*.test")];
+    let server = server(certificate, |_| vec![send(LAST), Act::Bye, Act::Close]);
+    let wrong = "the certificate has expired";
+    tracing::subscriber::with_default(Warnings(Arc::clone(&warnings)), || {
+        with_transport(options, async |transport: AwcTransport| {
+            for resumed in [false, true] {
+                let response = transport.fetch(get(&server.url_as("https", "a.site.test", "/"))).await;
+                assert_eq!(told(&response), "ok 200 [ok]");
+                let tls = response.tls.expect("tls was spoken");
+                assert_eq!((tls.resumed, tls.unverified.as_deref()), (resumed, Some(wrong)));
+            }
+            // No entry, no mercy: not even by the session that began without verification.
+            let response = transport.fetch(get(&server.url_as("https", "b.site.test", "/"))).await;
+            assert_eq!(response.outcome.name(), "tls_error");
+        });
+    });
+    let expected =
+        format!("certificate of a.site.test is not verified, as its entry in insecure_hosts says: {wrong}");
+    assert_eq!(*warnings.lock().expect("nobody panicked"), [expected]);
+}
+
+/// An authority, and a certificate with its key that it signed.
+struct Signed {
+    authority: CertificateDer<'static>,
+    certificate: CertificateDer<'static>,
+    key: KeyPair,
+}
+
+fn signed(name: &str) -> Signed {
+    let mut authority = CertificateParams::new(Vec::new()).expect("no names are names");
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority_key = KeyPair::generate().expect("a key can be made");
+    let root = authority.self_signed(&authority_key).expect("a certificate can be signed");
+    let issuer = Issuer::new(authority, authority_key);
+    let key = KeyPair::generate().expect("a key can be made");
+    let leaf = CertificateParams::new(vec![name.to_owned()]).expect("the name is one");
+    let certificate = leaf.signed_by(&key, &issuer).expect("a certificate can be signed");
+    Signed { authority: root.der().clone(), certificate: certificate.der().clone(), key }
+}
+
+#[test]
+fn a_client_certificate_is_shown_to_servers_that_ask() {
+    let client = signed("client.test");
+    let own = certificate(&["a.site.test"], |_| {});
+    let mut options = trusting(&own.0);
+    options.tls.roots = Roots::Mozilla;
+    let server = server_with(Tls::asking(own, Some(&client.authority)), |_| vec![send(OK)]);
+    let ask = |options: TransportOptions| {
+        with_transport(options, async |transport: AwcTransport| {
+            told(&transport.fetch(get(&server.url_as("https", "a.site.test", "/"))).await)
+        })
+    };
+    let refused = "tls_error - [] | tls failed: the server wants a client certificate (in phase ttfb)";
+    assert_eq!(ask(options.clone()), refused);
+    let identity = |signed: &Signed| ClientIdentity {
+        chain: vec![signed.certificate.clone()],
+        key: PrivateKeyDer::try_from(signed.key.serialize_der()).expect("the key is one"),
+    };
+    options.tls.identity = Some(identity(&client));
+    assert_eq!(ask(options.clone()), "ok 200 [ok]");
+    // A certificate from an authority that the server did not name is not shown at all, or refused.
+    options.tls.identity = Some(identity(&signed("client.test")));
+    let refused = ask(options.clone());
+    assert!(refused.starts_with("tls_error - "), "{refused}");
+    options.tls.identity = Some(ClientIdentity { key: identity(&signed("x.test")).key, ..identity(&client) });
+    let error = dragline_fetch::AwcTransportFactory::new(options).expect_err("they do not belong together");
+    assert!(matches!(error, TransportSetupError::Identity(_)));
+}
+
+#[test]
+fn trust_and_identity_are_read_from_files() {
+    let own = signed("a.site.test");
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("trust_and_identity");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let write = |name: &str, label: &str, der: &[u8]| {
+        let path = folder.join(name);
+        std::fs::write(&path, pem(label, der)).expect("a file");
+        path
+    };
+    let authority = write("authority.pem", "CERTIFICATE", &own.authority);
+    let chain = write("chain.pem", "CERTIFICATE", &own.certificate);
+    let key = write("key.pem", "PRIVATE KEY", &own.key.serialize_der());
+    assert_eq!(TlsOptions::read_ca_file(&authority).expect("certificates"), [own.authority]);
+    let identity = ClientIdentity::read(&chain, &key).expect("an identity");
+    assert_eq!(
+        (identity.chain, identity.key.secret_der()),
+        (vec![own.certificate], &*own.key.serialize_der())
+    );
+    let check = |error: dragline_fetch::PemError, expected: &str| {
+        assert_eq!(error.to_string(), format!("{}: {expected}", error.path().display()));
+    };
+    check(TlsOptions::read_ca_file(&key).expect_err("a key is none"), "it holds no certificate");
+    check(
+        ClientIdentity::read(&chain, &chain).expect_err("a certificate is none"),
+        "it holds no private key",
+    );
+    let missing = folder.join("missing.pem");
+    check(
+        ClientIdentity::read(&missing, &key).expect_err("missing"),
+        "No such file or directory (os error 2)",
+    );
+    let cut = folder.join("cut.pem");
+    std::fs::write(&cut, "-----BEGIN CERTIFICATE-----\nMIIB\n").expect("a file");
+    let error = TlsOptions::read_ca_file(&cut).expect_err("it is cut");
+    check(error, "its section CERTIFICATE does not end");
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
 }

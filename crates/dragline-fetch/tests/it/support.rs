@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests: a server that cannot be run ends the test")]
 
+pub(crate) mod dns;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -92,7 +94,22 @@ impl Server {
         accept: Accept,
         script: impl Fn(&Asked) -> Vec<Act> + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::run_both(TcpListener::bind("127.0.0.1:0").unwrap(), accept, script)
+    }
+
+    /// Answers what comes to this listener by `script`.
+    pub(crate) fn run_at(
+        listener: TcpListener,
+        script: impl Fn(&Asked) -> Vec<Act> + Send + Sync + 'static,
+    ) -> Self {
+        Self::run_both(listener, Box::new(|stream| Some(Box::new(stream))), script)
+    }
+
+    fn run_both(
+        listener: TcpListener,
+        accept: Accept,
+        script: impl Fn(&Asked) -> Vec<Act> + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             script: Box::new(script),
@@ -198,7 +215,7 @@ fn read_head(peer: &mut dyn Peer) -> Option<String> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the server needs threads; they end with their connections")]
-fn thread(work: impl FnOnce() + Send + 'static) {
+pub(crate) fn thread(work: impl FnOnce() + Send + 'static) {
     std::thread::spawn(work);
 }
 
