@@ -1,8 +1,9 @@
 //! Measures what one fetch costs the client: this transport beside a bare awc loop that streams, and wrk when installed.
 //!
-//! Usage: `taskset -c 1 cargo bench --bench transport [SECONDS]` with nginx installed, which runs on core 0. Every line
-//! is CPU time a request, medians of five rounds in turn, 64 at a time, for bodies of 1, 10 and 50 KB. The transport has
-//! everything on: guard, tap, caps, timings, one watched deadline. TLS: `transport tls`, handshakes a CPU second.
+//! Usage: `taskset -c 1 cargo bench --bench transport [SECONDS] [1k|10k|50k] [alone]` with nginx installed, which runs
+//! on core 0. Every line is CPU time a request, medians of five rounds in turn, 64 at a time, for bodies of 1, 10 and
+//! 50 KB. The transport has everything on: guard, tap, caps, timings, one watched deadline. `alone` leaves the others
+//! out, for a profiler.
 
 use std::cell::Cell;
 use std::fs;
@@ -24,7 +25,14 @@ const ROUNDS: usize = 5;
 const SIZES: [(&str, usize); 3] = [("1k", 1_000), ("10k", 10_000), ("50k", 50_000)];
 
 fn main() {
-    let seconds = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(1.5);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let seconds = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(1.5);
+    let alone = arguments.iter().any(|argument| argument == "alone");
+    let is_chosen = |(name, _): &(&str, usize)| {
+        let named = |name: &str| arguments.iter().any(|argument| argument == name);
+        named(name) || !SIZES.iter().any(|(name, _)| named(name))
+    };
+    let sizes: Vec<(&str, usize)> = SIZES.into_iter().filter(is_chosen).collect();
     let span = Duration::from_secs_f64(seconds);
     let Some(site) = Site::start() else {
         println!("nginx is not installed: nothing to measure against");
@@ -35,7 +43,7 @@ fn main() {
             "{:6} {:>12} {:>12} {:>8} {:>12}   us of client CPU a request",
             "body", "awc", "transport", "ratio", "wrk"
         );
-        for (name, bytes) in SIZES {
+        for (name, bytes) in sizes {
             let url = site.url(name);
             let (mut bare, mut ours, mut limit) = (Vec::new(), Vec::new(), Vec::new());
             let (client, transport) = (client(), transport());
@@ -44,13 +52,14 @@ fn main() {
             let same = url.clone();
             let one_ours = move || one_ours(Rc::clone(&transport), same.clone(), bytes);
             for _ in 0..ROUNDS {
-                bare.push(measure(span, one_bare.clone()).await);
                 ours.push(measure(span, one_ours.clone()).await);
-                limit.extend(wrk(&url, span));
+                if !alone {
+                    bare.push(measure(span, one_bare.clone()).await);
+                    limit.extend(wrk(&url, span));
+                }
             }
-            let (bare, ours) = (median(bare), median(ours));
-            let wrk = if limit.is_empty() { "-".to_owned() } else { format!("{:.2}", median(limit)) };
-            println!("{name:6} {bare:12.2} {ours:12.2} {:8.2} {wrk:>12}", bare / ours);
+            let (bare, ours, limit) = (median(bare), median(ours), median(limit));
+            println!("{name:6} {bare:12.2} {ours:12.2} {:8.2} {limit:12.2}", bare / ours);
         }
     });
 }
@@ -149,7 +158,7 @@ fn cpu_nanos(path: &str) -> u64 {
 
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// A real nginx in a folder of its own.

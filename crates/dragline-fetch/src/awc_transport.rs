@@ -132,7 +132,7 @@ impl fmt::Debug for AwcTransport {
 
 impl Transport for AwcTransport {
     fn fetch(&self, request: FetchRequest) -> Fetching {
-        let transcript = Rc::new(Transcript::new(request.method, Arc::clone(&request.limits)));
+        let transcript = Rc::new(Transcript::new(&request));
         Box::pin(exchange::run(Rc::clone(&self.0), request, transcript))
     }
 

@@ -1,15 +1,13 @@
 //! Reads one body under its caps: wire bytes, decoded bytes, ratio, and the memory of the process.
 
-use std::io::ErrorKind;
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_http::error::PayloadError;
 use bytes::Bytes;
 use dragline_core::fetch::{AtCap, BodyHold, FetchLimits};
 use dragline_core::outcome::Outcome;
-use futures_core::Stream;
 
 use crate::budget::{BodyBudget, Credit};
 use crate::decode::{Damaged, Pipeline, Setup, setup};
@@ -18,14 +16,12 @@ use crate::transcript::Transcript;
 
 /// Decoded bytes from which on the ratio is judged.
 const RATIO_FROM_BYTES: u64 = 1 << 20;
-/// Bytes that are set aside because a server announced them.
-const RESERVE_BYTES_MAX: u64 = 1 << 20;
+/// Bytes that a connection may bring before their memory is asked for.
+const ROOM_BYTES: u64 = 64 << 10;
 /// Bytes of a redirect's body that are read to keep its connection; a longer one costs less to close.
 const DRAIN_BYTES_MAX: u64 = 64 << 10;
 /// How long such a body is waited for.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
-/// A chunk below this is copied: as it came it would keep a read buffer of at least 8 KiB alive.
-const COPY_BELOW_BYTES: usize = 4 << 10;
 
 /// A body as far as it was read.
 #[derive(Debug)]
@@ -59,7 +55,6 @@ pub(crate) struct Plan {
     cap: u64,
     at_cap: AtCap,
     ratio_max: u64,
-    reserve: usize,
     pipeline: Option<Pipeline>,
 }
 
@@ -91,42 +86,60 @@ impl Plan {
                 return Err(Body::none(End::Failed(Outcome::TooLarge, message)));
             }
         };
-        let reserve = usize::try_from(announced.min(cap).min(RESERVE_BYTES_MAX)).unwrap_or_default();
-        Ok(Self { cap, at_cap, ratio_max: limits.ratio_max, reserve, pipeline })
+        Ok(Self { cap, at_cap, ratio_max: limits.ratio_max, pipeline })
     }
+}
+
+/// Where the bytes of a body come from: they go into the transcript's inbox.
+pub(crate) trait Source {
+    /// Waits for news: bytes in the inbox, no room in it, or the end.
+    fn poll_more(&mut self, cx: &mut Context<'_>, transcript: &Transcript) -> Poll<More>;
+}
+
+/// What a source has to say.
+#[derive(Debug)]
+pub(crate) enum More {
+    /// There may be something in the inbox, or it has no room.
+    News,
+    /// Nothing more will come; whether that is the end of the body is in the transcript.
+    End,
+    /// The connection broke, in the words of the protocol below when it has some.
+    Broken(Option<(Outcome, String)>),
 }
 
 /// Reads a body to its end, or to where the plan says to stop; then the rest must not be read.
 ///
 /// # Cancel safety
 /// Dropping the future gives the credits back.
-pub(crate) async fn read<S>(
-    mut stream: S,
+pub(crate) async fn read(
+    mut source: impl Source,
     plan: Plan,
     transcript: &Transcript,
     budget: &Arc<BodyBudget>,
-) -> Body
-where
-    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
-{
-    let mut reading = Reading { credit: Credit::open(budget), made: Made::new(plan.reserve), wire: 0, plan };
+) -> Body {
+    let mut reading = Reading { credit: Credit::open(budget), decoded: Vec::new(), wire: 0, plan };
     let end = loop {
-        match next(&mut stream).await {
-            Some(Ok(chunk)) => {
-                if let Err(end) = reading.take(chunk, transcript).await {
-                    break end;
-                }
-            }
-            Some(Err(error)) => break broken(transcript, Some(&error)),
-            None if transcript.whole.get() => break reading.end(),
-            None => break broken(transcript, None),
+        if let Err(end) = reading.take(transcript).await {
+            break end;
+        }
+        match poll_fn(|cx| source.poll_more(cx, transcript)).await {
+            More::News => {}
+            More::End if transcript.whole.get() => match reading.take(transcript).await {
+                Ok(()) => break reading.end(),
+                Err(end) => break end,
+            },
+            More::End => break broken(transcript, None),
+            More::Broken(said) => break broken(transcript, said),
         }
     };
-    let Reading { credit, made, wire, .. } = reading;
+    let Reading { credit, decoded, wire, plan } = reading;
     match end {
         End::Failed(..) => Body { bytes: Bytes::new(), wire, end, hold: None },
         End::Whole | End::Capped(_) => {
-            let bytes = made.into_bytes();
+            let bytes = match plan.pipeline {
+                Some(_) => Bytes::from(decoded),
+                None => transcript.inbox.borrow_mut().finish(),
+            };
             let hold = credit.settle(bytes.len() as u64);
             Body { bytes, wire, end, hold }
         }
@@ -134,10 +147,7 @@ where
 }
 
 /// Reads what is left of a body that nobody wants, as far as that is cheaper than a new connection; returns its bytes.
-pub(crate) async fn drain<S>(mut stream: S, framing: Framing) -> u64
-where
-    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
-{
+pub(crate) async fn drain(mut source: impl Source, framing: Framing, transcript: &Transcript) -> u64 {
     let worth_it = match framing {
         Framing::Empty | Framing::Chunked => true,
         Framing::Length(length) => length <= DRAIN_BYTES_MAX,
@@ -145,79 +155,102 @@ where
     };
     let mut wire = 0;
     if worth_it {
+        transcript.inbox.borrow_mut().want_at_once();
         let reading = async {
-            while let Some(Ok(chunk)) = next(&mut stream).await {
-                wire += chunk.len() as u64;
+            loop {
+                {
+                    let mut inbox = transcript.inbox.borrow_mut();
+                    wire += inbox.len();
+                    inbox.truncate(0);
+                    inbox.set_room((DRAIN_BYTES_MAX + 1).saturating_sub(wire));
+                }
                 if wire > DRAIN_BYTES_MAX {
                     break;
                 }
+                match poll_fn(|cx| source.poll_more(cx, transcript)).await {
+                    More::News => {}
+                    More::End | More::Broken(_) => break,
+                }
             }
         };
-        // Whether it ended or took too long is the same to us: dropping the stream closes what is not at its end.
+        // Whether it ended or took too long is the same to us: dropping the source closes what is not at its end.
         drop(tokio::time::timeout(DRAIN_TIME_MAX, reading).await);
     }
     wire
 }
 
-async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
-    std::future::poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx)).await
-}
-
-/// Says why a stream broke off; the tap knows better than awc.
-fn broken(transcript: &Transcript, error: Option<&PayloadError>) -> End {
+/// Says why a body broke off; the tap knows better than whoever is above it.
+fn broken(transcript: &Transcript, said: Option<(Outcome, String)>) -> End {
     if let Some(fault) = transcript.fault.get() {
         return End::Failed(fault.outcome(), fault.message().into());
     }
-    match error {
-        // What awc says of chunks it does not understand; no socket fails so.
-        Some(PayloadError::Incomplete(Some(error))) if error.kind() == ErrorKind::InvalidInput => {
-            End::Failed(Outcome::ProtocolError, "the chunked coding is broken".into())
-        }
-        _ => End::Failed(Outcome::Incomplete, "the connection ended before the body did".into()),
-    }
+    let (outcome, message) =
+        said.unwrap_or((Outcome::Incomplete, "the connection ended before the body did".into()));
+    End::Failed(outcome, message)
 }
 
 /// A body being read.
 struct Reading {
     plan: Plan,
     credit: Credit,
-    made: Made,
+    /// What was decoded; bytes without a coding stay in the inbox.
+    decoded: Vec<u8>,
     wire: u64,
 }
 
 impl Reading {
-    /// Takes what was received.
-    async fn take(&mut self, mut chunk: Bytes, transcript: &Transcript) -> Result<(), End> {
-        let room = self.plan.cap.saturating_sub(self.wire);
-        let over = chunk.len() as u64 > room;
+    /// Takes what is in the inbox, and makes room for more.
+    async fn take(&mut self, transcript: &Transcript) -> Result<(), End> {
+        let cap = self.plan.cap;
+        let in_inbox = transcript.inbox.borrow().len();
+        let over = if self.plan.pipeline.is_some() {
+            let over = (self.wire + in_inbox).checked_sub(cap).filter(|over| *over > 0);
+            if in_inbox > 0 {
+                let mut received = transcript.inbox.borrow_mut().take();
+                let kept = in_inbox - over.unwrap_or_default();
+                self.wire += kept;
+                self.decode(received.get(..length(kept)).unwrap_or_default(), transcript).await?;
+                received.clear();
+                transcript.inbox.borrow_mut().recycle(received);
+            }
+            over.is_some()
+        } else {
+            self.wire = in_inbox.min(cap);
+            cover(&mut self.credit, self.wire, transcript).await;
+            transcript.inbox.borrow_mut().truncate(cap);
+            in_inbox > cap
+        };
         if over {
-            chunk.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+            return Err(self.plan.capped("received"));
         }
-        self.wire += chunk.len() as u64;
-        match &mut self.plan.pipeline {
-            None => {
-                cover(&mut self.credit, self.made.len() + chunk.len() as u64, transcript).await;
-                self.made.push(chunk);
+        if !transcript.whole.get() {
+            // One byte more than the cap tells whether the body is over it.
+            let room = (cap - self.wire).saturating_add(1).min(ROOM_BYTES);
+            if self.plan.pipeline.is_none() {
+                cover(&mut self.credit, self.wire + room, transcript).await;
             }
-            Some(pipeline) => {
-                let mut input = chunk.as_ref();
-                while let Some(piece) = pipeline.next(&mut input).map_err(damaged)? {
-                    let room = self.plan.cap.saturating_sub(self.made.len());
-                    let fitting = usize::try_from(room).map_or(piece.len(), |room| room.min(piece.len()));
-                    let total = self.made.len() + fitting as u64;
-                    cover(&mut self.credit, total, transcript).await;
-                    self.made.extend(piece.get(..fitting).unwrap_or_default());
-                    if total > RATIO_FROM_BYTES && total > self.wire.saturating_mul(self.plan.ratio_max) {
-                        let message = format!("{total} bytes decoded from {}", self.wire);
-                        return Err(End::Failed(Outcome::TooLarge, message));
-                    }
-                    if fitting < piece.len() {
-                        return Err(self.plan.capped("decoded"));
-                    }
-                }
+            transcript.inbox.borrow_mut().set_room(room);
+        }
+        Ok(())
+    }
+
+    async fn decode(&mut self, mut input: &[u8], transcript: &Transcript) -> Result<(), End> {
+        let Some(pipeline) = &mut self.plan.pipeline else { return Ok(()) };
+        while let Some(piece) = pipeline.next(&mut input).map_err(damaged)? {
+            let room = self.plan.cap.saturating_sub(self.decoded.len() as u64);
+            let fitting = length(room).min(piece.len());
+            let total = (self.decoded.len() + fitting) as u64;
+            cover(&mut self.credit, total, transcript).await;
+            self.decoded.extend_from_slice(piece.get(..fitting).unwrap_or_default());
+            if total > RATIO_FROM_BYTES && total > self.wire.saturating_mul(self.plan.ratio_max) {
+                let message = format!("{total} bytes decoded from {}", self.wire);
+                return Err(End::Failed(Outcome::TooLarge, message));
+            }
+            if fitting < piece.len() {
+                return Err(self.plan.capped("decoded"));
             }
         }
-        if over { Err(self.plan.capped("received")) } else { Ok(()) }
+        Ok(())
     }
 
     /// Judges a body whose last byte was received.
@@ -229,6 +262,10 @@ impl Reading {
             _ => End::Whole,
         }
     }
+}
+
+fn length(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 impl Plan {
@@ -251,44 +288,5 @@ async fn cover(credit: &mut Credit, bytes: u64, transcript: &Transcript) {
         transcript.pause();
         credit.cover(bytes).await;
         transcript.resume();
-    }
-}
-
-/// The bytes so far: one chunk as it came, or one buffer that several were copied into.
-struct Made {
-    first: Bytes,
-    joined: Vec<u8>,
-    reserve: usize,
-}
-
-impl Made {
-    const fn new(reserve: usize) -> Self {
-        Self { first: Bytes::new(), joined: Vec::new(), reserve }
-    }
-
-    fn len(&self) -> u64 {
-        (self.first.len() + self.joined.len()) as u64
-    }
-
-    fn push(&mut self, chunk: Bytes) {
-        if self.len() == 0 {
-            self.first = if chunk.len() < COPY_BELOW_BYTES { Bytes::copy_from_slice(&chunk) } else { chunk };
-        } else {
-            self.extend(&chunk);
-        }
-    }
-
-    fn extend(&mut self, piece: &[u8]) {
-        if self.joined.capacity() == 0 {
-            self.joined.reserve_exact(self.reserve.max(self.first.len() + piece.len()));
-        }
-        if !self.first.is_empty() {
-            self.joined.extend_from_slice(&std::mem::take(&mut self.first));
-        }
-        self.joined.extend_from_slice(piece);
-    }
-
-    fn into_bytes(self) -> Bytes {
-        if self.joined.is_empty() { self.first } else { Bytes::from(self.joined) }
     }
 }

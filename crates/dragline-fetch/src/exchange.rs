@@ -1,18 +1,24 @@
 //! Carries out one request through awc, and decides which outcome came of it.
 
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
+use awc::ClientResponse;
 use awc::error::{ConnectError, SendRequestError};
 use bytes::Bytes;
-use dragline_core::fetch::{AtCap, BodyHold, FetchError, FetchRequest, FetchResponse, HttpVersion, Phase};
+use dragline_core::fetch::{
+    AtCap, BodyHold, FetchError, FetchLimits, FetchRequest, FetchResponse, HttpVersion, Phase,
+};
 use dragline_core::outcome::Outcome;
+use futures_core::Stream;
 
 use crate::awc_transport::Lane;
-use crate::body::{self, Body, End, Plan};
+use crate::body::{self, Body, End, More, Plan, Source};
 use crate::error::dial_error;
 use crate::head::FinalHead;
 use crate::request;
-use crate::transcript::Transcript;
+use crate::transcript::{Passed, Transcript};
 use crate::watch::watched;
 
 /// How the work of a fetch ended; status, fields and timings stand in its transcript.
@@ -38,7 +44,7 @@ impl Ended {
 pub(crate) async fn run(lane: Rc<Lane>, request: FetchRequest, transcript: Rc<Transcript>) -> FetchResponse {
     let ended = match watched(&transcript, carry_out(&lane, &request, &transcript)).await {
         Ok(ended) => ended,
-        Err(phase) => timed_out(&transcript, &request, phase),
+        Err((passed, phase)) => timed_out(&transcript, &request, passed, phase),
     };
     let connection = transcript.socket.borrow().as_ref().map(|socket| Rc::clone(&socket.info));
     let phases = transcript.finish();
@@ -60,7 +66,7 @@ pub(crate) async fn run(lane: Rc<Lane>, request: FetchRequest, transcript: Rc<Tr
         version: HttpVersion::Http1,
         tls: connection.as_ref().and_then(|info| info.tls.clone()),
         proxy: connection.as_ref().and_then(|info| info.proxy.clone()),
-        capture: None,
+        capture: transcript.capture(),
         error: ended.error,
         hold: ended.hold,
     }
@@ -75,13 +81,14 @@ async fn carry_out(lane: &Lane, request: &FetchRequest, transcript: &Transcript)
             Ok(built) => built,
             Err(message) => return Ended::failed(Outcome::InvalidUrl, Phase::Queue, message),
         };
-        match built.send_body(actix_http::body::None::new()).await {
+        match built.send().await {
             Ok(response) => break response,
             Err(error) => {
-                // The server closed while the request was on its way: no byte of an answer means it was not served,
-                // and GET and HEAD may be repeated in any case (RFC 9110 section 9.2.2).
+                // The server closed while the request was on its way: without a byte of an answer it was most likely
+                // not served, and an idempotent one may be repeated in any case (RFC 9110 section 9.2.2).
                 let dead = transcript.reused.get() && !transcript.has_answer();
-                if !(std::mem::take(&mut may_repeat) && dead) {
+                let may_repeat = std::mem::take(&mut may_repeat) && request.method.is_idempotent();
+                if !(may_repeat && dead) {
                     return not_answered(transcript, &error);
                 }
                 lane.forget_idle(transcript.socket.borrow().as_ref().map(|socket| socket.info.peer));
@@ -96,14 +103,31 @@ async fn carry_out(lane: &Lane, request: &FetchRequest, transcript: &Transcript)
     match judged {
         Judged::Read(plan, outcome) => {
             let body = match plan {
-                Ok(plan) => body::read(response, plan, transcript, &lane.budget).await,
+                Ok(plan) => body::read(AwcSource(response), plan, transcript, &lane.budget).await,
                 Err(body) => body,
             };
             with_body(body, outcome)
         }
         Judged::Moved(end, framing) => {
-            let wire = body::drain(response, framing).await;
+            let wire = body::drain(AwcSource(response), framing, transcript).await;
             Ended { wire, ..end }
+        }
+    }
+}
+
+/// A body that the tap puts into the inbox while awc waits for the byte that stands for it.
+struct AwcSource(ClientResponse);
+
+impl Source for AwcSource {
+    fn poll_more(&mut self, cx: &mut Context<'_>, transcript: &Transcript) -> Poll<More> {
+        loop {
+            match Pin::new(&mut self.0).poll_next(cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(More::Broken(None)),
+                Poll::Ready(None) => return Poll::Ready(More::End),
+                Poll::Pending if transcript.inbox.borrow().has_news() => return Poll::Ready(More::News),
+                Poll::Pending => return Poll::Pending,
+            }
         }
     }
 }
@@ -177,16 +201,19 @@ fn not_answered(transcript: &Transcript, error: &SendRequestError) -> Ended {
 }
 
 /// Says which limit passed. A redirect is one even when its body does not come.
-fn timed_out(transcript: &Transcript, request: &FetchRequest, phase: Phase) -> Ended {
+fn timed_out(transcript: &Transcript, request: &FetchRequest, passed: Passed, phase: Phase) -> Ended {
     if let Some(head) = transcript.head.borrow().as_ref()
         && let Judged::Moved(ended, _) = Judged::new(head, request)
     {
         return ended;
     }
-    let message = if transcript.is_past_deadline() {
-        format!("the deadline of {:?} passed", request.limits.deadline)
-    } else {
-        format!("the limit of {:?} passed", transcript.phase_limit())
+    let limits = &request.limits;
+    let message = match passed {
+        Passed::Deadline => format!("the deadline of {:?} passed", limits.deadline),
+        Passed::Phase => format!("the limit of {:?} passed", transcript.phase_limit()),
+        Passed::Rate => {
+            format!("fewer than {} bytes a second came in {:?}", limits.rate_min, FetchLimits::RATE_WINDOW)
+        }
     };
     Ended::failed(Outcome::Timeout, phase, message)
 }

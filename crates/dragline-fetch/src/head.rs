@@ -38,6 +38,8 @@ pub(crate) struct FinalHead {
     pub(crate) framing: Framing,
     /// Whether the connection may serve another request.
     pub(crate) keep_alive: bool,
+    /// Whether the body is coded, so that its bytes are not those of the result.
+    pub(crate) coded: bool,
 }
 
 /// What became of some bytes.
@@ -206,7 +208,7 @@ impl HeadRepair {
             }
         };
         keep_alive &= framing != Framing::UntilClose;
-        Ok(FinalHead { status, headers, framing, keep_alive })
+        Ok(FinalHead { status, headers, framing, keep_alive, coded: fields.coded })
     }
 }
 
@@ -236,6 +238,7 @@ struct Fields {
     chunked: bool,
     close: bool,
     keep_alive: bool,
+    coded: bool,
 }
 
 impl Fields {
@@ -248,6 +251,7 @@ impl Fields {
             match name.len() {
                 10 if name.eq_ignore_ascii_case(b"connection") => fields.connection(value),
                 14 if name.eq_ignore_ascii_case(b"content-length") => fields.content_length(value)?,
+                16 if name.eq_ignore_ascii_case(b"content-encoding") => fields.coded = true,
                 17 if name.eq_ignore_ascii_case(b"transfer-encoding") => fields.transfer_encoding(value)?,
                 len if len > NAME_BYTES_MAX => return Err(Fault::TooLarge("a field name is too long")),
                 _ => {}
@@ -311,7 +315,7 @@ mod tests {
             match repair.push(piece) {
                 Ok(HeadStep::More) => before += piece.len(),
                 Ok(HeadStep::Final(used, head)) => {
-                    let FinalHead { status, headers, framing, keep_alive } = head;
+                    let FinalHead { status, headers, framing, keep_alive, coded: _ } = head;
                     let raw = String::from_utf8_lossy(headers.raw()).into_owned();
                     return format!("{} {status} {framing:?} {keep_alive} {raw:?}", before + used);
                 }

@@ -18,6 +18,7 @@ mod error;
 mod exchange;
 mod framing;
 mod head;
+mod inbox;
 mod options;
 mod proxy;
 mod reaper;

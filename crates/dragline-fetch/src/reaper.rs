@@ -11,6 +11,7 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
@@ -71,6 +72,18 @@ impl Socket {
         match self.io.borrow_mut().as_mut() {
             Some(io) => Pin::new(io).poll_read(cx, buf),
             None => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Reads into what `buf` has room for; a closed connection is at its end.
+    pub(crate) fn poll_read_buf(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut impl BufMut,
+    ) -> Poll<io::Result<usize>> {
+        match self.io.borrow_mut().as_mut() {
+            Some(io) => tokio_util::io::poll_read_buf(Pin::new(io), cx, buf),
+            None => Poll::Ready(Ok(0)),
         }
     }
 

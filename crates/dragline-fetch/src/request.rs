@@ -1,11 +1,14 @@
 //! Builds the request that awc is given: method, URI with the route in it, and every field ourselves.
 
+use actix_http::body::{self, BodyStream, SizedStream};
 use actix_http::header::{
-    ACCEPT, ACCEPT_ENCODING, FROM, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, FROM, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
+use awc::error::SendRequestError;
 use awc::http::Method as HttpMethod;
-use awc::{Client, ClientRequest};
-use dragline_core::fetch::{FetchRequest, Method};
+use awc::{Client, ClientRequest, ClientResponse};
+use bytes::Bytes;
+use dragline_core::fetch::{FetchRequest, Method, RequestBody};
 
 use crate::route::{Route, awc_uri};
 use crate::setup::TransportSetupError;
@@ -49,17 +52,42 @@ impl Fields {
     }
 }
 
-/// Builds a request that takes this route; its own fields win over those of every request.
+/// A request that awc can send.
+#[derive(Debug)]
+pub(crate) struct Built<'a> {
+    request: ClientRequest,
+    body: &'a RequestBody,
+    announces_empty_content: bool,
+}
+
+impl Built<'_> {
+    /// Sends the request and waits for the head of its response.
+    ///
+    /// # Errors
+    /// As awc puts them.
+    pub(crate) async fn send(self) -> Result<ClientResponse, SendRequestError> {
+        match self.body {
+            RequestBody::None if self.announces_empty_content => self.request.send_body(Bytes::new()).await,
+            RequestBody::None => self.request.send_body(body::None::new()).await,
+            RequestBody::Bytes { content, .. } => self.request.send_body(content.clone()).await,
+            RequestBody::Stream(stream) => match stream.length() {
+                Some(length) => self.request.send_body(SizedStream::new(length, stream.open())).await,
+                None => self.request.send_body(BodyStream::new(stream.open())).await,
+            },
+        }
+    }
+}
+
+/// Builds a request; its own fields win over those of every request.
 ///
 /// # Errors
 /// Says what cannot be sent.
-pub(crate) fn build(
+pub(crate) fn build<'a>(
     client: &Client,
     fields: &Fields,
-    route: Route,
-    request: &FetchRequest,
-) -> Result<ClientRequest, String> {
-    let uri = awc_uri(&request.url, route).ok_or("the URL is too long to be sent")?;
+    request: &'a FetchRequest,
+) -> Result<Built<'a>, String> {
+    let uri = awc_uri(&request.url, Route::direct(&request.url)).ok_or("the URL is too long to be sent")?;
     let host = HeaderValue::from_str(request.url.authority()).map_err(|_| "the host cannot be sent")?;
     let method = match request.method {
         Method::Get => HttpMethod::GET,
@@ -79,11 +107,16 @@ pub(crate) fn build(
     if let Some(from) = &fields.from {
         headers.insert(FROM, from.clone());
     }
+    if let RequestBody::Bytes { content_type: Some(content_type), .. } = &request.body {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
     let mut close = false;
     for (name, value) in request.headers.iter() {
         close |= own_field(headers, name, value)?;
     }
-    Ok(if close { built.force_close() } else { built })
+    let built = if close { built.force_close() } else { built };
+    let announces_empty_content = request.method.announces_empty_content();
+    Ok(Built { request: built, body: &request.body, announces_empty_content })
 }
 
 /// Sets a field of the caller; true when it asks to close the connection afterwards.

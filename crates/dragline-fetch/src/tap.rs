@@ -1,33 +1,45 @@
-//! Stands between awc and the connection: awc is told the framing of a response and nothing it would get wrong.
+//! Stands between awc and the connection: awc is told where a response ends, and reads none of it.
 //!
-//! The head that awc parses is made here and says only where the body ends; status and fields are taken from the
-//! raw head. So interim heads, folded lines, repeated lengths, long names and odd statuses never reach awc, and the
-//! tap itself sees the last byte of every body.
+//! The head that awc parses is made here; status and fields are taken from the raw head, and the body goes straight
+//! from the socket to the fetch's inbox. awc is given one byte for it when its last byte was seen, so that its pool
+//! learns when the connection is free. So interim heads, folded lines, repeated lengths, long names, odd statuses and
+//! broken chunks never reach awc, and no body is copied or cut on its way through.
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use actix_rt::net::{ActixStream, Ready};
+use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::error::Fault;
 use crate::framing::Meter;
-use crate::head::{FinalHead, Framing, HeadRepair, HeadStep};
+use crate::head::{FinalHead, HeadRepair, HeadStep};
+use crate::inbox::FIRST_BYTES;
 use crate::proxy::rewrite;
 use crate::reaper::Socket;
-use crate::transcript;
+use crate::transcript::{self, Transcript};
+
+/// What awc is given for a body that was read.
+const STAND_IN: &[u8] = b".";
+
+thread_local! {
+    /// Where heads and chunks are received; one of them is looked at before anything else is read.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; FIRST_BYTES].into());
+}
 
 /// The stream that awc is given.
 #[derive(Debug)]
 pub(crate) struct Tap {
     socket: Rc<Socket>,
     state: State,
-    /// What awc is still to be given, when its buffer was too small for the made head.
-    pending: Vec<u8>,
     /// What the server is still to be given: the start of a request, when it was rewritten for a proxy.
     outgoing: Vec<u8>,
+    /// Whether the server takes no more of the request: its answer may have come all the same.
+    refused: bool,
     /// Whether a request was served.
     used: bool,
 }
@@ -44,16 +56,7 @@ enum State {
 
 impl Tap {
     pub(crate) fn new(socket: Rc<Socket>) -> Self {
-        Self { socket, state: State::Idle, pending: Vec::new(), outgoing: Vec::new(), used: false }
-    }
-
-    /// Reads from the socket; returns how many bytes were added to `buf`.
-    fn read(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
-        let before = buf.filled().len();
-        ready!(self.socket.poll_read(cx, buf))?;
-        let count = buf.filled().len() - before;
-        transcript::current(|fetch| fetch.received.set(fetch.received.get() + count as u64));
-        Poll::Ready(Ok(count))
+        Self { socket, state: State::Idle, outgoing: Vec::new(), refused: false, used: false }
     }
 
     /// Writes what was rewritten.
@@ -63,15 +66,20 @@ impl Tap {
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            transcript::current(|fetch| fetch.sent.set(fetch.sent.get() + count as u64));
             self.outgoing.drain(..count);
         }
         Poll::Ready(Ok(()))
     }
 
+    /// Writes a part of a request behind its first.
+    fn poll_rest(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_outgoing(cx))?;
+        self.socket.poll_write(cx, bytes)
+    }
+
     /// Ends the connection for a fault of the peer.
-    fn refuse(&mut self, fault: Fault) -> io::Error {
-        transcript::current(|fetch| fetch.fault.set(Some(fault)));
+    fn refuse(&mut self, fetch: &Transcript, fault: Fault) -> io::Error {
+        fetch.fault.set(Some(fault));
         self.end();
         io::Error::other(fault)
     }
@@ -82,131 +90,141 @@ impl Tap {
         self.socket.close();
     }
 
-    /// Looks at the bytes of `buf` behind `before`: part of a head. True when awc has something to read.
-    fn take_head(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> Result<bool, Fault> {
+    /// Receives into the scratch buffer and lets `look` at what came; 0 bytes are the end of the connection.
+    fn receive<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        fetch: &Transcript,
+        most: usize,
+        look: impl FnOnce(&mut Self, &[u8]) -> T,
+    ) -> Poll<io::Result<T>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let most = most.min(scratch.len());
+            let mut buf = ReadBuf::new(scratch.get_mut(..most).unwrap_or_default());
+            ready!(self.socket.poll_read(cx, &mut buf))?;
+            fetch.note_received(buf.filled());
+            Poll::Ready(Ok(look(self, buf.filled())))
+        })
+    }
+
+    /// Looks at bytes of a head. True when awc was given something.
+    fn take_head(&mut self, fetch: &Transcript, input: &[u8], buf: &mut ReadBuf<'_>) -> Result<bool, Fault> {
         let State::Head(repair) = &mut self.state else { return Ok(false) };
-        transcript::current(transcript::Transcript::note_first_byte);
-        let input = buf.filled().get(before..).unwrap_or_default();
+        if input.is_empty() {
+            self.end();
+            return Ok(true);
+        }
+        fetch.note_first_byte();
         match repair.push(input)? {
             HeadStep::More => {
                 if repair.is_empty() {
-                    transcript::current(transcript::Transcript::forget_first_byte);
+                    fetch.forget_first_byte();
                 }
-                buf.set_filled(before);
                 Ok(false)
             }
             HeadStep::Final(used, head) => {
-                self.hand_over(buf, before, used, &head)?;
-                transcript::current(|fetch| {
-                    fetch.note_head(head);
-                    fetch.whole.set(matches!(self.state, State::Idle));
-                });
+                let mut meter = Meter::new(head.framing);
+                let body = input.get(used..).unwrap_or_default();
+                let taken = fetch.inbox.borrow_mut().begin(&head, &mut meter, body)?;
+                let whole = meter.is_whole();
+                write_head(buf, &head, whole)?;
+                fetch.whole.set(whole);
+                fetch.note_head(head);
+                self.state = if whole { State::Idle } else { State::Body(meter) };
+                if taken < body.len() {
+                    // What stands behind a body belongs to nobody, and must not be taken for the next response.
+                    self.end();
+                }
                 Ok(true)
             }
         }
     }
 
-    /// Puts the made head and the body's first bytes where the raw head and those bytes stood.
-    fn hand_over(
+    /// Receives as much of a body as there is room for. Ready when it ended, well or badly.
+    fn poll_body(
         &mut self,
+        cx: &mut Context<'_>,
+        fetch: &Transcript,
         buf: &mut ReadBuf<'_>,
-        before: usize,
-        used: usize,
-        head: &FinalHead,
-    ) -> Result<(), Fault> {
-        let mut meter = Meter::new(head.framing);
-        let body = buf.filled().get(before + used..).unwrap_or_default();
-        let metered = Metered::of(&mut meter, body)?;
-        let kept = metered.kept;
-        let mut scratch = [0; 96];
-        let made = made_head(head, &mut scratch);
-        if made.len() <= used {
-            self.pending = metered.respelled;
-            let room = buf.filled_mut().get_mut(before..).unwrap_or_default();
-            room.copy_within(used..used + kept, made.len());
-            room.get_mut(..made.len()).unwrap_or_default().copy_from_slice(made);
-            buf.set_filled(before + made.len() + kept);
-        } else {
-            self.pending = [made, body.get(..kept).unwrap_or_default(), &metered.respelled].concat();
-            buf.set_filled(before);
-            self.put_pending(buf);
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let State::Body(meter) = &mut self.state else { return Poll::Ready(Ok(())) };
+            let room = fetch.inbox.borrow().room();
+            if room == 0 {
+                // The reader is awake: it polls again when it has made room.
+                return Poll::Pending;
+            }
+            let count = match meter.plain() {
+                Some(left) => {
+                    let count = ready!(receive_plain(&self.socket, cx, fetch, left))?;
+                    meter.pass(count as u64);
+                    count
+                }
+                None => {
+                    let taken = self.receive(cx, fetch, room, |tap, input| tap.take_chunks(fetch, input));
+                    ready!(taken)?.map_err(|fault| self.refuse(fetch, fault))?
+                }
+            };
+            let State::Body(meter) = &self.state else { return Poll::Ready(Ok(())) };
+            if count == 0 && !meter.is_whole() {
+                let whole = meter.is_whole_at_close();
+                fetch.whole.set(whole);
+                if whole {
+                    buf.put_slice(STAND_IN);
+                }
+                self.end();
+                return Poll::Ready(Ok(()));
+            }
+            if meter.is_whole() {
+                fetch.whole.set(true);
+                self.state = State::Idle;
+                buf.put_slice(STAND_IN);
+                return Poll::Ready(Ok(()));
+            }
         }
-        self.state = if meter.is_whole() { State::Idle } else { State::Body(meter) };
-        if metered.leftover {
-            self.end();
-        }
-        Ok(())
     }
 
-    fn put_pending(&mut self, buf: &mut ReadBuf<'_>) {
-        let count = self.pending.len().min(buf.remaining());
-        buf.put_slice(self.pending.get(..count).unwrap_or_default());
-        self.pending.drain(..count);
-    }
-
-    /// Looks at the bytes of `buf` behind `before`: part of a body.
-    fn take_body(&mut self, buf: &mut ReadBuf<'_>, before: usize, count: usize) -> Result<(), Fault> {
-        let State::Body(meter) = &mut self.state else { return Ok(()) };
-        if count == 0 {
-            let whole = meter.is_whole_at_close();
-            transcript::current(|fetch| fetch.whole.set(whole));
-            self.end();
-            return Ok(());
+    /// Takes bytes in the chunked coding; returns how many came.
+    fn take_chunks(&mut self, fetch: &Transcript, input: &[u8]) -> Result<usize, Fault> {
+        let State::Body(meter) = &mut self.state else { return Ok(0) };
+        let taken = fetch.inbox.borrow_mut().feed(meter, input)?;
+        if taken < input.len() {
+            self.socket.close();
         }
-        let metered = Metered::of(meter, buf.filled().get(before..).unwrap_or_default())?;
-        if meter.is_whole() {
-            transcript::current(|fetch| fetch.whole.set(true));
-            self.state = State::Idle;
-        }
-        buf.set_filled(before + metered.kept);
-        self.pending = metered.respelled;
-        if metered.leftover {
-            self.end();
-        }
-        if metered.kept == 0 {
-            self.put_pending(buf);
-        }
-        Ok(())
+        Ok(input.len())
     }
 }
 
-/// Bytes that were received, judged.
-struct Metered {
-    /// How many of them stay as they are.
-    kept: usize,
-    /// Those behind, respelled for awc: empty unless lines of the chunked coding end in a bare LF.
-    respelled: Vec<u8>,
-    /// Whether some belong to no body.
-    leftover: bool,
+/// Receives bytes of a body without framing straight into the inbox.
+fn receive_plain(
+    socket: &Socket,
+    cx: &mut Context<'_>,
+    fetch: &Transcript,
+    left: u64,
+) -> Poll<io::Result<usize>> {
+    let mut inbox = fetch.inbox.borrow_mut();
+    let most = usize::try_from(left).unwrap_or(usize::MAX).min(inbox.room());
+    let bytes = inbox.spare(left);
+    let before = bytes.len();
+    let count = ready!(socket.poll_read_buf(cx, &mut bytes.limit(most)))?;
+    fetch.note_received(bytes.get(before..).unwrap_or_default());
+    inbox.took(count);
+    Poll::Ready(Ok(count))
 }
 
-impl Metered {
-    fn of(meter: &mut Meter, bytes: &[u8]) -> Result<Self, Fault> {
-        let kept = meter.feed(bytes)?;
-        let mut metered = Self { kept, respelled: Vec::new(), leftover: kept < bytes.len() };
-        if metered.leftover && !meter.is_whole() {
-            let rest = bytes.get(kept..).unwrap_or_default();
-            metered.leftover = meter.respell(rest, &mut metered.respelled)?;
-        }
-        Ok(metered)
-    }
-}
-
-/// Makes the head that awc parses: where the body ends and whether the connection stays open, no more.
-fn made_head<'a>(head: &FinalHead, scratch: &'a mut [u8; 96]) -> &'a [u8] {
-    use std::io::Write as _;
-    let close = if head.keep_alive { "" } else { "connection: close\r\n" };
-    let mut rest = scratch.as_mut_slice();
-    let written = match head.framing {
-        Framing::Empty => write!(rest, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{close}\r\n"),
-        Framing::Length(length) => write!(rest, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n{close}\r\n"),
-        Framing::Chunked => write!(rest, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n{close}\r\n"),
-        // awc reads to the end of the connection only in HTTP/1.0 (actix-web#2287).
-        Framing::UntilClose => write!(rest, "HTTP/1.0 200 OK\r\n\r\n"),
+/// Writes the head that awc parses: whether a stand-in follows and whether the connection stays open, no more.
+fn write_head(buf: &mut ReadBuf<'_>, head: &FinalHead, whole: bool) -> Result<(), Fault> {
+    let made: &[u8] = match (whole, head.keep_alive) {
+        (true, true) => b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        (true, false) => b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        (false, true) => b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n",
+        (false, false) => b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\nconnection: close\r\n\r\n",
     };
-    debug_assert!(written.is_ok(), "the longest made head is 78 bytes");
-    let unused = rest.len();
-    scratch.get(..scratch.len() - unused).unwrap_or_default()
+    if buf.remaining() < made.len() {
+        return Err(Fault::Protocol("there was no space to announce the response"));
+    }
+    buf.put_slice(made);
+    Ok(())
 }
 
 impl AsyncRead for Tap {
@@ -216,28 +234,23 @@ impl AsyncRead for Tap {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let tap = &mut *self;
+        if matches!(tap.state, State::Idle) {
+            return tap.socket.poll_read(cx, buf);
+        }
+        let Some(fetch) = transcript::here() else {
+            return Poll::Ready(Err(io::Error::other("a response outside any fetch")));
+        };
         loop {
-            if !tap.pending.is_empty() {
-                tap.put_pending(buf);
-                return Poll::Ready(Ok(()));
-            }
-            let before = buf.filled().len();
-            let count = ready!(tap.read(cx, buf))?;
-            match &tap.state {
+            match tap.state {
                 State::Idle => return Poll::Ready(Ok(())),
-                State::Head(_) if count == 0 => {
-                    tap.end();
-                    return Poll::Ready(Ok(()));
-                }
                 State::Head(_) => {
-                    if tap.take_head(buf, before).map_err(|fault| tap.refuse(fault))? {
+                    let step =
+                        tap.receive(cx, &fetch, FIRST_BYTES, |tap, input| tap.take_head(&fetch, input, buf));
+                    if ready!(step)?.map_err(|fault| tap.refuse(&fetch, fault))? {
                         return Poll::Ready(Ok(()));
                     }
                 }
-                State::Body(_) => {
-                    let taken = tap.take_body(buf, before, count);
-                    return Poll::Ready(taken.map_err(|fault| tap.refuse(fault)));
-                }
+                State::Body(_) => return tap.poll_body(cx, &fetch, buf),
             }
         }
     }
@@ -246,34 +259,49 @@ impl AsyncRead for Tap {
 impl AsyncWrite for Tap {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let tap = &mut *self;
+        let Some(fetch) = transcript::here() else {
+            return Poll::Ready(Err(io::Error::other("a request outside any fetch")));
+        };
         if matches!(tap.state, State::Idle) {
             // The first write after a response begins the next request.
-            let begun = transcript::current(|fetch| {
-                fetch.begin_request(&tap.socket, tap.used);
-                HeadRepair::new(fetch.method, &fetch.limits)
-            });
-            let Some(repair) = begun else {
-                return Poll::Ready(Err(io::Error::other("a request outside any fetch")));
-            };
+            fetch.begin_request(&tap.socket, tap.used);
             tap.socket.occupy(tap.used);
-            tap.state = State::Head(repair);
+            tap.state = State::Head(HeadRepair::new(fetch.method, &fetch.limits));
             tap.used = true;
-            if let Some(absolute) = &tap.socket.info.absolute {
-                tap.outgoing = rewrite(bytes, &absolute.authority, absolute.authorization.as_deref());
-                // The bytes count as taken; what the socket does not take now goes before all that follows.
-                return match tap.poll_outgoing(cx) {
-                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                    Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(bytes.len())),
-                };
+            let count = match &tap.socket.info.absolute {
+                None => ready!(tap.socket.poll_write(cx, bytes))?,
+                Some(absolute) => {
+                    tap.outgoing = rewrite(bytes, &absolute.authority, absolute.authorization.as_deref());
+                    // The bytes count as taken; what the socket does not take now goes before all that follows.
+                    if let Poll::Ready(Err(error)) = tap.poll_outgoing(cx) {
+                        return Poll::Ready(Err(error));
+                    }
+                    bytes.len()
+                }
+            };
+            fetch.note_sent(bytes.get(..count).unwrap_or_default());
+            return Poll::Ready(Ok(count));
+        }
+        if tap.refused {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        match ready!(tap.poll_rest(cx, bytes)) {
+            Ok(count) => {
+                fetch.note_sent(bytes.get(..count).unwrap_or_default());
+                Poll::Ready(Ok(count))
+            }
+            // A server may answer before it has read the whole request, and close: awc goes on to read.
+            Err(_) => {
+                tap.refused = true;
+                Poll::Ready(Ok(bytes.len()))
             }
         }
-        ready!(tap.poll_outgoing(cx))?;
-        let count = ready!(tap.socket.poll_write(cx, bytes))?;
-        transcript::current(|fetch| fetch.sent.set(fetch.sent.get() + count as u64));
-        Poll::Ready(Ok(count))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.refused {
+            return Poll::Ready(Ok(()));
+        }
         ready!(self.poll_outgoing(cx))?;
         self.socket.poll_flush(cx)
     }

@@ -5,12 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dragline_core::fetch::{FetchLimits, Method, Phase, Phases};
+use dragline_core::fetch::{Capture, FetchLimits, FetchRequest, Method, Phase, Phases};
 use tokio::time::Instant;
 
 use crate::clock;
 use crate::error::Fault;
 use crate::head::FinalHead;
+use crate::inbox::{Inbox, Tape};
 use crate::reaper::Socket;
 
 /// What is known about one fetch.
@@ -38,6 +39,32 @@ pub(crate) struct Transcript {
     pub(crate) fault: Cell<Option<Fault>>,
     /// Whether the last byte of the body was seen.
     pub(crate) whole: Cell<bool>,
+    /// Where the body arrives.
+    pub(crate) inbox: RefCell<Inbox>,
+    /// What goes over the connection, when that is asked for.
+    tape: Option<RefCell<Tape>>,
+    pace: Cell<Pace>,
+}
+
+/// The stretch over which the rate is taken.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    since: Instant,
+    /// Bytes received before it.
+    received: u64,
+    /// Whether the rate does not count yet.
+    grace: bool,
+}
+
+/// The limit that ended a fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passed {
+    /// That of the whole fetch.
+    Deadline,
+    /// That of the phase it was in.
+    Phase,
+    /// The least rate.
+    Rate,
 }
 
 thread_local! {
@@ -47,6 +74,11 @@ thread_local! {
 /// Runs `note` on the transcript of the fetch that is being polled on this thread.
 pub(crate) fn current<T>(note: impl FnOnce(&Transcript) -> T) -> Option<T> {
     CURRENT.with_borrow(|current| current.as_deref().map(note))
+}
+
+/// Returns the transcript of the fetch that is being polled on this thread.
+pub(crate) fn here() -> Option<Rc<Transcript>> {
+    CURRENT.with_borrow(Clone::clone)
 }
 
 /// Makes a transcript the current one until the guard is dropped.
@@ -74,13 +106,13 @@ impl Drop for Transcript {
 }
 
 impl Transcript {
-    pub(crate) fn new(method: Method, limits: Arc<FetchLimits>) -> Self {
+    pub(crate) fn new(request: &FetchRequest) -> Self {
         let started = clock::now();
         Self {
-            method,
+            method: request.method,
             started,
-            deadline: Cell::new(clock::after(started, limits.deadline)),
-            limits,
+            deadline: Cell::new(clock::after(started, request.limits.deadline)),
+            limits: Arc::clone(&request.limits),
             phase: Cell::new((Phase::Queue, started)),
             paused: Cell::default(),
             dns: Cell::default(),
@@ -95,6 +127,9 @@ impl Transcript {
             head: RefCell::default(),
             fault: Cell::default(),
             whole: Cell::default(),
+            inbox: RefCell::default(),
+            tape: request.capture.then(RefCell::default),
+            pace: Cell::new(Pace { since: started, received: 0, grace: true }),
         }
     }
 
@@ -111,10 +146,44 @@ impl Transcript {
         self.phase.set((Phase::Tls, self.phase.get().1));
     }
 
-    /// Returns when the limit of the present phase or the deadline passes; `None` while the clocks stand still.
+    /// Returns when something is to be looked at: the limit of the present phase, the deadline, or the rate; `None`
+    /// while the clocks stand still.
     pub(crate) fn due(&self) -> Option<Instant> {
-        let (_, since) = self.phase.get();
-        self.paused.get().is_none().then(|| self.deadline.get().min(clock::after(since, self.phase_limit())))
+        if self.paused.get().is_some() {
+            return None;
+        }
+        let (phase, since) = self.phase.get();
+        let due = self.deadline.get().min(clock::after(since, self.phase_limit()));
+        Some(if self.is_rated(phase) { due.min(self.rate_due()) } else { due })
+    }
+
+    /// Returns the limit that has passed, if one has. A stretch with a good rate gives way to the next.
+    pub(crate) fn passed(&self, now: Instant) -> Option<Passed> {
+        let (phase, since) = self.phase.get();
+        if self.deadline.get() <= now {
+            return Some(Passed::Deadline);
+        }
+        if clock::after(since, self.phase_limit()) <= now {
+            return Some(Passed::Phase);
+        }
+        if self.is_rated(phase) && self.rate_due() <= now {
+            let pace = self.pace.get();
+            let least = self.limits.rate_min.saturating_mul(FetchLimits::RATE_WINDOW.as_secs());
+            if !pace.grace && self.received.get() - pace.received < least {
+                return Some(Passed::Rate);
+            }
+            self.pace.set(Pace { since: now, received: self.received.get(), grace: false });
+        }
+        None
+    }
+
+    fn is_rated(&self, phase: Phase) -> bool {
+        phase == Phase::Body && self.limits.rate_min > 0
+    }
+
+    fn rate_due(&self) -> Instant {
+        let Pace { since, grace, .. } = self.pace.get();
+        since + if grace { FetchLimits::RATE_GRACE } else { FetchLimits::RATE_WINDOW }
     }
 
     /// Returns the limit of the present phase.
@@ -126,11 +195,6 @@ impl Transcript {
             Phase::Ttfb => self.limits.first_byte_timeout,
             Phase::Body => self.limits.idle_body_timeout,
         }
-    }
-
-    /// Whether the deadline, not only the limit of a phase, has passed.
-    pub(crate) fn is_past_deadline(&self) -> bool {
-        self.deadline.get() <= clock::now()
     }
 
     /// Stops every clock.
@@ -145,6 +209,8 @@ impl Transcript {
             let (phase, phase_since) = self.phase.get();
             self.deadline.set(self.deadline.get() + waited);
             self.phase.set((phase, phase_since + waited));
+            let pace = self.pace.get();
+            self.pace.set(Pace { since: pace.since + waited, ..pace });
         }
     }
 
@@ -156,6 +222,25 @@ impl Transcript {
         self.written.set(Some(now));
         self.first_byte.set(None);
         self.enter_phase(Phase::Ttfb, now);
+    }
+
+    /// Notes bytes that were sent. A request that is long on its way does not use up the time of its answer.
+    pub(crate) fn note_sent(&self, bytes: &[u8]) {
+        let sent = self.sent.replace(self.sent.get() + bytes.len() as u64);
+        if sent > 0 && self.phase() == Phase::Ttfb {
+            self.enter_phase(Phase::Ttfb, clock::now());
+        }
+        if let Some(tape) = &self.tape {
+            tape.borrow_mut().sent.extend_from_slice(bytes);
+        }
+    }
+
+    /// Notes bytes that were received.
+    pub(crate) fn note_received(&self, bytes: &[u8]) {
+        self.received.set(self.received.get() + bytes.len() as u64);
+        if let Some(tape) = &self.tape {
+            tape.borrow_mut().received.extend_from_slice(bytes);
+        }
     }
 
     /// Notes the first byte of a head that may be the final one.
@@ -174,6 +259,7 @@ impl Transcript {
     pub(crate) fn note_head(&self, head: FinalHead) {
         let since = self.first_byte.get().unwrap_or(self.started);
         self.enter_phase(Phase::Body, since);
+        self.pace.set(Pace { since, received: self.received.get(), grace: true });
         *self.head.borrow_mut() = Some(head);
     }
 
@@ -188,8 +274,21 @@ impl Transcript {
             socket.release(clock::now());
         }
         self.written.set(None);
+        self.first_byte.set(None);
         self.reused.set(false);
+        self.whole.set(false);
+        self.fault.set(None);
+        drop(self.head.take());
+        if let Some(tape) = &self.tape {
+            *tape.borrow_mut() = Tape::default();
+        }
         self.enter_phase(Phase::Queue, self.started);
+    }
+
+    /// Takes what was captured.
+    pub(crate) fn capture(&self) -> Option<Box<Capture>> {
+        let tape = self.tape.as_ref()?.take();
+        Some(Box::new(Capture { request: tape.sent.freeze(), response: tape.received.freeze() }))
     }
 
     /// Ends the fetch: the connection is idle from now on, and the timings are final.

@@ -7,16 +7,19 @@ use std::task::{Poll, ready};
 use dragline_core::fetch::Phase;
 
 use crate::clock;
-use crate::transcript::{Scope, Transcript};
+use crate::transcript::{Passed, Scope, Transcript};
 
 /// Runs the work of a fetch with its transcript as the current one.
 ///
 /// # Errors
-/// The phase in which time ran out.
+/// The limit that passed, and the phase in which.
 ///
 /// # Cancel safety
 /// Dropping the future drops the work.
-pub(crate) async fn watched<F: Future>(transcript: &Rc<Transcript>, work: F) -> Result<F::Output, Phase> {
+pub(crate) async fn watched<F: Future>(
+    transcript: &Rc<Transcript>,
+    work: F,
+) -> Result<F::Output, (Passed, Phase)> {
     let mut work = pin!(work);
     let mut timer = pin!(tokio::time::sleep_until(transcript.due().unwrap_or_else(clock::now)));
     let mut received = 0;
@@ -38,10 +41,12 @@ pub(crate) async fn watched<F: Future>(transcript: &Rc<Transcript>, work: F) -> 
                 timer.as_mut().reset(due);
             }
             ready!(timer.as_mut().poll(cx));
-            if due <= clock::now() {
-                return Poll::Ready(Err(transcript.phase()));
+            if let Some(passed) = transcript.passed(clock::now()) {
+                return Poll::Ready(Err((passed, transcript.phase())));
             }
-            timer.as_mut().reset(due);
+            if let Some(due) = transcript.due() {
+                timer.as_mut().reset(due);
+            }
         }
     })
     .await
