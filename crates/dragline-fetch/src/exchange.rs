@@ -1,4 +1,4 @@
-//! Carries out one request through awc, and decides which outcome came of it.
+//! Carries out one request through awc, as often as a dead connection or a challenge of the server asks for.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -6,36 +6,19 @@ use std::task::{Context, Poll};
 
 use awc::ClientResponse;
 use awc::error::{ConnectError, SendRequestError};
-use bytes::Bytes;
-use dragline_core::fetch::{
-    AtCap, BodyHold, FetchError, FetchLimits, FetchRequest, FetchResponse, HttpVersion, Phase,
-};
+use dragline_core::fetch::{FetchRequest, FetchResponse, HttpVersion, Phase};
 use dragline_core::outcome::Outcome;
 use futures_core::Stream;
 
 use crate::awc_transport::Lane;
-use crate::body::{self, Body, End, More, Plan, Source};
+use crate::body::{self, More, Source};
+use crate::clock;
 use crate::error::dial_error;
-use crate::head::FinalHead;
+use crate::head::Framing;
 use crate::request;
-use crate::transcript::{Passed, Transcript};
+use crate::transcript::Transcript;
+use crate::verdict::{Ended, Judged, timed_out, with_body};
 use crate::watch::watched;
-
-/// How the work of a fetch ended; status, fields and timings stand in its transcript.
-struct Ended {
-    outcome: Outcome,
-    body: Bytes,
-    wire: u64,
-    error: Option<FetchError>,
-    hold: Option<BodyHold>,
-}
-
-impl Ended {
-    fn failed(outcome: Outcome, phase: Phase, message: impl Into<String>) -> Self {
-        let error = Some(FetchError { phase, message: message.into() });
-        Self { outcome, body: Bytes::new(), wire: 0, error, hold: None }
-    }
-}
 
 /// Carries out a request, whose clocks run since its transcript was made.
 ///
@@ -72,45 +55,93 @@ pub(crate) async fn run(lane: Rc<Lane>, request: FetchRequest, transcript: Rc<Tr
     }
 }
 
-/// Sends the request, once more when a kept connection turned out dead, and reads the response.
+/// A response whose head has come.
+struct Answer {
+    source: AwcSource,
+    /// The `Authorization` that the request carried.
+    authorization: Option<String>,
+}
+
+/// Gets an answer, once more when the server asks who is there, and reads it.
 async fn carry_out(lane: &Lane, request: &FetchRequest, transcript: &Transcript) -> Ended {
-    let mut may_repeat = true;
-    let response = loop {
-        let route = lane.routes().choose(&request.url);
-        let built = match request::build(&lane.client(), &lane.fields, route, request) {
-            Ok(built) => built,
-            Err(message) => return Ended::failed(Outcome::InvalidUrl, Phase::Queue, message),
+    let mut may_prove = true;
+    loop {
+        let Answer { source, authorization } = match answer(lane, request, transcript).await {
+            Ok(answer) => answer,
+            Err(ended) => return ended,
         };
-        match built.send().await {
-            Ok(response) => break response,
+        let Some(heard) = Heard::of(transcript, request, authorization.as_deref()) else {
+            return Ended::failed(Outcome::ProtocolError, Phase::Ttfb, "no response head was seen");
+        };
+        if heard.asks_who && std::mem::take(&mut may_prove) {
+            body::drain(source, heard.framing, transcript).await;
+            transcript.restart();
+            continue;
+        }
+        return match heard.judged {
+            Judged::Read(plan, outcome) => {
+                let body = match plan {
+                    Ok(plan) => body::read(source, plan, transcript, &lane.budget).await,
+                    Err(body) => body,
+                };
+                with_body(body, outcome)
+            }
+            Judged::Moved(end, framing) => {
+                let wire = body::drain(source, framing, transcript).await;
+                Ended { wire, ..end }
+            }
+        };
+    }
+}
+
+/// What a response head says.
+struct Heard {
+    judged: Judged,
+    framing: Framing,
+    /// Whether the request is worth sending again with an answer to the server's challenge.
+    asks_who: bool,
+}
+
+impl Heard {
+    /// Reads the head, and keeps its cookies and challenges.
+    fn of(transcript: &Transcript, request: &FetchRequest, authorization: Option<&str>) -> Option<Self> {
+        let head = transcript.head.borrow();
+        let head = head.as_ref()?;
+        if let Some(jar) = &request.cookies {
+            jar.store(&request.url, &head.headers, clock::wall());
+        }
+        let asks_who = head.status == 401
+            && request
+                .keyring
+                .as_ref()
+                .is_some_and(|keyring| keyring.learn(&request.url, authorization, &head.headers));
+        Some(Self { judged: Judged::new(head, request), framing: head.framing, asks_who })
+    }
+}
+
+/// Sends the request, once more when a kept connection turned out dead, and waits for the head of the response.
+async fn answer(lane: &Lane, request: &FetchRequest, transcript: &Transcript) -> Result<Answer, Ended> {
+    let mut may_repeat = request.method.is_idempotent();
+    loop {
+        let unsendable = |message| Ended::failed(Outcome::InvalidUrl, Phase::Queue, message);
+        let routes = lane.routes();
+        let route = routes.choose(&request.url);
+        let of_host = routes.rule(&request.url).map_or(&[][..], |rule| &rule.headers);
+        let mut fielded = request::fields(&lane.fields, of_host, request).map_err(unsendable)?;
+        let authorization = fielded.authorization.take();
+        let built = request::build(&lane.client(), route, fielded, request);
+        match built.map_err(unsendable)?.send().await {
+            Ok(response) => return Ok(Answer { source: AwcSource(response), authorization }),
             Err(error) => {
                 // The server closed while the request was on its way: without a byte of an answer it was most likely
                 // not served, and an idempotent one may be repeated in any case (RFC 9110 section 9.2.2).
                 let dead = transcript.reused.get() && !transcript.has_answer();
-                let may_repeat = std::mem::take(&mut may_repeat) && request.method.is_idempotent();
-                if !(may_repeat && dead) {
-                    return not_answered(transcript, &error);
+                if !(dead && std::mem::take(&mut may_repeat)) {
+                    return Err(not_answered(transcript, &error));
                 }
                 lane.forget_idle(transcript.socket.borrow().as_ref().map(|socket| socket.info.peer));
                 transcript.restart();
             }
-        }
-    };
-    let judged = transcript.head.borrow().as_ref().map(|head| Judged::new(head, request));
-    let Some(judged) = judged else {
-        return Ended::failed(Outcome::ProtocolError, Phase::Ttfb, "no response head was seen");
-    };
-    match judged {
-        Judged::Read(plan, outcome) => {
-            let body = match plan {
-                Ok(plan) => body::read(AwcSource(response), plan, transcript, &lane.budget).await,
-                Err(body) => body,
-            };
-            with_body(body, outcome)
-        }
-        Judged::Moved(end, framing) => {
-            let wire = body::drain(AwcSource(response), framing, transcript).await;
-            Ended { wire, ..end }
         }
     }
 }
@@ -130,51 +161,6 @@ impl Source for AwcSource {
             }
         }
     }
-}
-
-/// What a response head asks of us.
-enum Judged {
-    /// To read the body; without a fault the outcome is this.
-    Read(Result<Plan, Body>, Outcome),
-    /// To go elsewhere.
-    Moved(Ended, crate::head::Framing),
-}
-
-impl Judged {
-    fn new(head: &FinalHead, request: &FetchRequest) -> Self {
-        match head.status {
-            301..=303 | 307 | 308 => Self::Moved(moved(head, request), head.framing),
-            // An error page is an answer of its own: what is over the cap is left out, whatever `at_cap` says.
-            400.. => Self::Read(Plan::new(head, &request.limits, AtCap::Truncate), Outcome::HttpError),
-            _ => Self::Read(Plan::new(head, &request.limits, request.limits.at_cap), Outcome::Ok),
-        }
-    }
-}
-
-/// Looks whether a redirect has a target.
-fn moved(head: &FinalHead, request: &FetchRequest) -> Ended {
-    let unusable = |message: String| Ended::failed(Outcome::RedirectError, Phase::Ttfb, message);
-    let Some(location) = head.headers.get("location") else {
-        return unusable("a redirect without location".into());
-    };
-    let Ok(location) = std::str::from_utf8(location) else {
-        return unusable("the location is not utf-8".into());
-    };
-    match request.url.join(location) {
-        Ok(_) => Ended { outcome: Outcome::Redirect, body: Bytes::new(), wire: 0, error: None, hold: None },
-        Err(error) => unusable(format!("the location cannot be followed: {error}")),
-    }
-}
-
-fn with_body(body: Body, outcome: Outcome) -> Ended {
-    let noted = |message| Some(FetchError { phase: Phase::Body, message });
-    let (outcome, error) = match body.end {
-        End::Whole => (outcome, None),
-        End::Capped(message) if outcome == Outcome::Ok => (Outcome::OkTruncated, noted(message)),
-        End::Capped(message) => (outcome, noted(message)),
-        End::Failed(outcome, message) => (outcome, noted(message)),
-    };
-    Ended { outcome, body: body.bytes, wire: body.wire, error, hold: body.hold }
 }
 
 /// Puts an error of awc in our words; dialler and tap know better than awc what it was.
@@ -198,22 +184,4 @@ fn not_answered(transcript: &Transcript, error: &SendRequestError) -> Ended {
             Ended::failed(Outcome::Incomplete, transcript.phase(), message)
         }
     }
-}
-
-/// Says which limit passed. A redirect is one even when its body does not come.
-fn timed_out(transcript: &Transcript, request: &FetchRequest, passed: Passed, phase: Phase) -> Ended {
-    if let Some(head) = transcript.head.borrow().as_ref()
-        && let Judged::Moved(ended, _) = Judged::new(head, request)
-    {
-        return ended;
-    }
-    let limits = &request.limits;
-    let message = match passed {
-        Passed::Deadline => format!("the deadline of {:?} passed", limits.deadline),
-        Passed::Phase => format!("the limit of {:?} passed", transcript.phase_limit()),
-        Passed::Rate => {
-            format!("fewer than {} bytes a second came in {:?}", limits.rate_min, FetchLimits::RATE_WINDOW)
-        }
-    };
-    Ended::failed(Outcome::Timeout, phase, message)
 }

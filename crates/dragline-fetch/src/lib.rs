@@ -10,6 +10,7 @@
 mod awc_transport;
 mod body;
 mod budget;
+mod chance;
 mod clock;
 mod connector;
 mod decode;
@@ -32,6 +33,7 @@ mod thread;
 mod tls;
 mod transcript;
 pub mod transport;
+mod verdict;
 mod watch;
 
 pub use awc_transport::{AwcTransport, AwcTransportFactory};

@@ -2,7 +2,8 @@
 
 use actix_http::body::{self, BodyStream, SizedStream};
 use actix_http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, FROM, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, COOKIE, FROM, HOST, HeaderMap, HeaderName,
+    HeaderValue, USER_AGENT,
 };
 use awc::error::SendRequestError;
 use awc::http::Method as HttpMethod;
@@ -12,6 +13,7 @@ use dragline_core::fetch::{FetchRequest, Method, RequestBody};
 
 use crate::route::{Route, awc_uri};
 use crate::setup::TransportSetupError;
+use crate::{chance, clock};
 
 /// The codings that are undone.
 const CODINGS: HeaderValue = HeaderValue::from_static("gzip, deflate, br, zstd");
@@ -78,17 +80,69 @@ impl Built<'_> {
     }
 }
 
-/// Builds a request; its own fields win over those of every request.
+/// The fields of one request, and whether it is the last on its connection.
+#[derive(Debug)]
+pub(crate) struct Fielded {
+    pub(crate) headers: HeaderMap,
+    close: bool,
+    /// The `Authorization` that was sent, a secret.
+    pub(crate) authorization: Option<String>,
+}
+
+/// Gathers the fields of a request: those of every request, then of its host, then its own, which win.
+///
+/// Each call counts as one answer to a challenge: it is made once for each request sent.
+///
+/// # Errors
+/// Says what cannot be sent.
+pub(crate) fn fields(
+    common: &Fields,
+    of_host: &[(Box<str>, Box<str>)],
+    request: &FetchRequest,
+) -> Result<Fielded, String> {
+    let mut headers = HeaderMap::with_capacity(12);
+    let host = HeaderValue::from_str(request.url.authority()).map_err(|_| "the host cannot be sent")?;
+    headers.insert(HOST, host);
+    headers.insert(USER_AGENT, common.user_agent.clone());
+    headers.insert(ACCEPT, common.accept.clone());
+    headers.insert(ACCEPT_ENCODING, CODINGS);
+    if let Some(from) = &common.from {
+        headers.insert(FROM, from.clone());
+    }
+    if let RequestBody::Bytes { content_type: Some(content_type), .. } = &request.body {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+    let mut close = false;
+    for (name, value) in of_host.iter().chain(request.headers.iter()) {
+        close |= own_field(&mut headers, name, value)?;
+    }
+    let cookie = request.cookies.as_ref().and_then(|jar| jar.field(&request.url, clock::wall()));
+    if let Some(cookie) = cookie.filter(|_| !headers.contains_key(COOKIE)) {
+        let value = HeaderValue::from_str(&cookie).map_err(|_| "a cookie cannot be sent")?;
+        headers.insert(COOKIE, value);
+    }
+    let mut authorization = None;
+    if let Some(keyring) = request.keyring.as_ref().filter(|_| !headers.contains_key(AUTHORIZATION)) {
+        authorization = keyring.authorization(&request.url, request.method.name(), chance::unforeseen());
+    }
+    if let Some(authorization) = &authorization {
+        let value = HeaderValue::from_str(authorization);
+        headers.insert(AUTHORIZATION, value.map_err(|_| "the credentials cannot be sent")?);
+    }
+    Ok(Fielded { headers, close, authorization })
+}
+
+/// Builds the request that awc sends along a route.
 ///
 /// # Errors
 /// Says what cannot be sent.
 pub(crate) fn build<'a>(
     client: &Client,
-    fields: &Fields,
+    route: Route,
+    fielded: Fielded,
     request: &'a FetchRequest,
 ) -> Result<Built<'a>, String> {
-    let uri = awc_uri(&request.url, Route::direct(&request.url)).ok_or("the URL is too long to be sent")?;
-    let host = HeaderValue::from_str(request.url.authority()).map_err(|_| "the host cannot be sent")?;
+    let uri = awc_uri(&request.url, route).ok_or("the URL is too long to be sent")?;
     let method = match request.method {
         Method::Get => HttpMethod::GET,
         Method::Head => HttpMethod::HEAD,
@@ -99,22 +153,8 @@ pub(crate) fn build<'a>(
         Method::Options => HttpMethod::OPTIONS,
     };
     let mut built = client.request(method, uri);
-    let headers = built.headers_mut();
-    headers.insert(HOST, host);
-    headers.insert(USER_AGENT, fields.user_agent.clone());
-    headers.insert(ACCEPT, fields.accept.clone());
-    headers.insert(ACCEPT_ENCODING, CODINGS);
-    if let Some(from) = &fields.from {
-        headers.insert(FROM, from.clone());
-    }
-    if let RequestBody::Bytes { content_type: Some(content_type), .. } = &request.body {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    }
-    let mut close = false;
-    for (name, value) in request.headers.iter() {
-        close |= own_field(headers, name, value)?;
-    }
-    let built = if close { built.force_close() } else { built };
+    *built.headers_mut() = fielded.headers;
+    let built = if fielded.close { built.force_close() } else { built };
     let announces_empty_content = request.method.announces_empty_content();
     Ok(Built { request: built, body: &request.body, announces_empty_content })
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{FetchLimits, RequestBody};
+use crate::auth::Keyring;
+use crate::cookies::CookieJar;
 use crate::url::CanonicalUrl;
 
 /// One request, ready to be carried out by a transport.
@@ -13,12 +15,17 @@ pub struct FetchRequest {
     pub url: CanonicalUrl,
     /// The method, such as `GET` or `HEAD`.
     pub method: Method,
-    /// Fields to send beside those the transport sets itself (`Host`, `User-Agent`, `Accept-Encoding`).
+    /// Fields to send beside those the transport sets itself (`Host`, `User-Agent`, `Accept-Encoding`). An
+    /// `Authorization` or `Cookie` among them is sent in place of what `keyring` and `cookies` hold.
     pub headers: Arc<[(Box<str>, Box<str>)]>,
     /// The content to send.
     pub body: RequestBody,
     /// The limits; shared, since most requests of a crawl have the same.
     pub limits: Arc<FetchLimits>,
+    /// The cookies that are sent and kept; `None`: none are.
+    pub cookies: Option<Arc<CookieJar>>,
+    /// Who we are to origins that ask.
+    pub keyring: Option<Arc<Keyring>>,
     /// Whether the response carries the bytes that were sent and received, for archives.
     pub capture: bool,
 }
@@ -32,6 +39,8 @@ impl FetchRequest {
             headers: Arc::default(),
             body: RequestBody::None,
             limits,
+            cookies: None,
+            keyring: None,
             capture: false,
         }
     }
