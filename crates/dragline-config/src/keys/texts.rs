@@ -63,11 +63,12 @@ pub(super) fn host_pattern(text: &str) -> Result<Pattern, String> {
     if text.contains(['/', '@', ' ']) || text.contains("://") {
         return Err(format!("{text:?} is no pattern of host names such as \"*.example.org\""));
     }
-    if text.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
-        && !text.starts_with('[')
-    {
+    let port = text.split_once(':').map(|(_, port)| port).filter(|port| !port.contains(':'));
+    if port.is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit())) {
         return Err(format!("{text:?} names a port: a pattern is of host names alone"));
     }
+    // Addresses are matched without the brackets of URLs.
+    let text = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&text);
     Ok(Pattern::new(&text.to_ascii_lowercase()))
 }
 
@@ -177,7 +178,7 @@ mod tests {
         );
         check(
             host_pattern,
-            &["*", "*.example.org", "[::1]", "127.0.0.*"],
+            &["*", "*.example.org", "[::1]", "::1", "127.0.0.*"],
             &[("", "empty"), ("http://a/", "no pattern"), ("a:80", "names a port"), ("a b", "no pattern")],
         );
         check(
@@ -210,6 +211,12 @@ mod tests {
         assert!(!proxy_url("http://u:hunter2@a:1", &mut proxy).unwrap_err().contains("hunter2"));
         assert!(!origin("http://u:hunter2@a").unwrap_err().contains("hunter2"));
         assert!(!variable("hunter-2").unwrap_err().contains("hunter"));
+    }
+
+    #[test]
+    fn a_pattern_has_one_spelling() {
+        assert_eq!(host_pattern("[::1]").unwrap().as_str(), "::1");
+        assert_eq!(host_pattern("*.Example.org").unwrap().as_str(), "*.example.org");
     }
 
     #[test]
