@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dragline_config::{ActorsPlan, HandlerPlan, LogUrls, Origins, Plan};
-use dragline_core::fetch::FetchLimits;
+use dragline_config::{ActorsPlan, HandlerPlan, LogUrls, NetworkPlan, Origins, Plan};
+use dragline_core::fetch::{FetchLimits, HttpVersion};
 use dragline_core::guard;
 use dragline_core::restart::RestartRules;
 use dragline_core::rules::{CrawlRules, GuardRules};
@@ -18,6 +18,7 @@ use dragline_telemetry::prometheus::core::Collector;
 
 use crate::crawl::Crawl;
 use crate::handler::Route;
+use crate::network::Network;
 use crate::placement::Placement;
 
 /// Settles that may be on their way to a sink unless it says otherwise.
@@ -33,6 +34,10 @@ pub struct CrawlBuilder {
     pub(crate) guard: GuardRules,
     pub(crate) limits: FetchLimits,
     pub(crate) accept: Option<String>,
+    network_plan: NetworkPlan,
+    http_versions: Vec<HttpVersion>,
+    /// What the plan of the network came to; made by `build`.
+    pub(crate) network: Network,
     pub(crate) concurrency: usize,
     pub(crate) fetchers: Option<usize>,
     pub(crate) pages_max: Option<usize>,
@@ -68,6 +73,9 @@ impl CrawlBuilder {
             guard: plan.guard.clone(),
             limits: plan.fetch.limits.clone(),
             accept: Some(plan.fetch.accept.clone()),
+            network_plan: plan.network.clone(),
+            http_versions: plan.fetch.http_versions.clone(),
+            network: Network::default(),
             concurrency: count(plan.fetch.concurrency),
             fetchers: plan.fetch.fetchers.map(count),
             pages_max: Some(count(plan.fetch.pages_max)),
@@ -138,6 +146,13 @@ impl CrawlBuilder {
     /// Changes the limits of each fetch.
     pub fn limits(mut self, change: impl FnOnce(&mut FetchLimits)) -> Self {
         change(&mut self.limits);
+        self
+    }
+
+    /// Changes how the network is reached: names, TLS, proxies, fields, credentials, cookies. Files and secrets that it
+    /// names are read by [`CrawlBuilder::build`].
+    pub fn network(mut self, change: impl FnOnce(&mut NetworkPlan)) -> Self {
+        change(&mut self.network_plan);
         self
     }
 
@@ -231,7 +246,7 @@ impl CrawlBuilder {
         self
     }
 
-    /// Checks everything that can be checked before the start.
+    /// Checks everything that can be checked before the start, and reads the files that the network needs.
     ///
     /// # Errors
     /// Every fault of the parts given so far, at once.
@@ -258,6 +273,12 @@ impl CrawlBuilder {
         for (index, name) in names.iter().enumerate() {
             if names.iter().take(index).any(|earlier| earlier == name) {
                 faults.push(BuildError::HandlerTwice((*name).into()));
+            }
+        }
+        match Network::read(&self.network_plan, &self.http_versions) {
+            Ok(network) => self.network = network,
+            Err(errors) => {
+                faults.extend(errors.0.into_iter().map(|error| BuildError::Unreadable(error.into())));
             }
         }
         if faults.is_empty() { Ok(Crawl::new(self)) } else { Err(BuildErrors(faults)) }
@@ -318,6 +339,8 @@ pub enum BuildError {
         /// The network as given.
         text: Box<str>,
     },
+    /// A file or secret that the network needs cannot be read; holds which and why.
+    Unreadable(Box<str>),
     /// A number that must be at least 1.
     Zero(&'static str),
     /// Two handlers of one name, which metrics could not tell apart. Rename one.
@@ -331,6 +354,7 @@ impl fmt::Display for BuildError {
             Self::NoContact(host) => write!(f, "{host} must be able to reach you: set the agent's contact"),
             Self::Seed { text, error } => write!(f, "seed \"{text}\": {error}"),
             Self::Network { text } => write!(f, "\"{text}\" is not a network (write it as 127.0.0.0/8)"),
+            Self::Unreadable(error) => f.write_str(error),
             Self::Zero(what) => write!(f, "{what} must be at least 1"),
             Self::HandlerTwice(name) => write!(f, "two handlers are named \"{name}\""),
         }

@@ -265,6 +265,7 @@ fn transport(
     if let Some(accept) = &parts.accept {
         options.accept.clone_from(accept);
     }
+    parts.network.apply(&mut options);
     Ok(Arc::new(AwcTransportFactory::new(options).map_err(StartError::Transport)?))
 }
 

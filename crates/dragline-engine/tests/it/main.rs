@@ -3,6 +3,7 @@
 mod credits;
 mod ending;
 mod fetchers;
+mod follow;
 mod handlers;
 mod hung;
 mod routes;
