@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use dragline::core::fetch::Method;
 use ipnet::IpNet;
 
 use crate::exit::Exit;
+use crate::fetch::asked;
 
 /// Crawl politely, account for every URL.
 #[derive(Debug, Parser)]
@@ -21,8 +23,8 @@ pub(crate) enum Command {
     #[command(after_help = Exit::HELP)]
     Run(Box<RunArgs>),
     /// Fetch URLs once, through the same guards as a crawl, and write one JSON record for each
-    #[command(after_help = Exit::HELP)]
-    Fetch(FetchArgs),
+    #[command(after_help = crate::fetch::HELP)]
+    Fetch(Box<FetchArgs>),
     /// Look at the configuration
     Config {
         #[command(subcommand)]
@@ -133,28 +135,51 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct FetchArgs {
-    /// What to fetch
-    #[arg(value_name = "URL", required = true)]
+    /// What to fetch; user:password@ in front of the host is sent as Basic credentials, to that origin only
+    #[arg(value_name = "URL", required_unless_present = "urls_file")]
     pub(crate) urls: Vec<String>,
+    /// Fetch the URLs of this file too: one a line, # begins a comment line; - is standard input
+    #[arg(long = "urls", value_name = "FILE")]
+    pub(crate) urls_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) settings: SettingArgs,
     #[command(flatten)]
     pub(crate) show: ShowArgs,
-    /// Time for one fetch, all redirects together (key `fetch.deadline`)
+    /// Write the records to this file in place of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) jsonl: Option<PathBuf>,
+    /// Time for one fetch: all redirects, robots.txt and waits for a turn together (key `fetch.deadline`)
     #[arg(long, value_name = "DURATION")]
     pub(crate) timeout: Option<String>,
+    /// Most bytes of a body, as received and as decoded, each, as in 10MiB (key `fetch.body_bytes_max`)
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_body: Option<String>,
     /// Open a network that is refused by default; adds to (key `security.allow_networks`)
     #[arg(long, value_name = "CIDR")]
     pub(crate) allow_net: Vec<IpNet>,
     /// URL or e-mail address of the operator (key `agent.contact`)
     #[arg(long, value_name = "URL")]
     pub(crate) contact: Option<String>,
-    /// Write the decoded body of the last URL to this file; - is standard output, without records
-    #[arg(long, value_name = "FILE")]
+    /// Send a field with every request, as in 'Accept-Language: en'; may be repeated. Authorization and Cookie stay
+    /// behind when a redirect leads to another origin
+    #[arg(long, value_name = "FIELD", value_parser = asked::field)]
+    pub(crate) header: Vec<(Box<str>, Box<str>)>,
+    /// GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS
+    #[arg(long, value_name = "METHOD", value_parser = asked::method)]
+    pub(crate) method: Option<Method>,
+    /// Send this content; @FILE reads it from a file, @- from standard input. The method is then POST and the type
+    /// that of a form, unless --method or --header say otherwise
+    #[arg(long, value_name = "DATA", conflicts_with = "head")]
+    pub(crate) data: Option<String>,
+    /// Write the decoded body to this file; - is standard output, without records. With one URL only
+    #[arg(long, value_name = "FILE", conflicts_with = "urls_file")]
     pub(crate) output: Option<PathBuf>,
-    /// Ask for the head alone
-    #[arg(long)]
+    /// Ask for the head alone (HEAD)
+    #[arg(long, conflicts_with = "method")]
     pub(crate) head: bool,
+    /// Tell people how each fetch went, on standard error
+    #[arg(long)]
+    pub(crate) phases: bool,
     /// Do not follow redirects
     #[arg(long)]
     pub(crate) no_follow: bool,

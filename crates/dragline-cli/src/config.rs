@@ -1,6 +1,7 @@
 //! Loads settings from files, environment and flags, and checks them on request.
 
 use dragline::config::{Loader, Origins, Plan, from_environment};
+use dragline::engine::Network;
 
 use crate::args::{ConfigCommand, RunArgs, SettingArgs, When};
 use crate::exit::{Exit, Fault};
@@ -64,6 +65,7 @@ pub(crate) fn load(loader: &Loader, color: When) -> Result<(Plan, Origins), Faul
 pub(crate) fn run(command: &ConfigCommand) -> Result<Exit, Fault> {
     let ConfigCommand::Check(settings) = command;
     let (plan, _) = load(&loader(settings).seeds_optional(), When::Auto)?;
+    Network::of_plan(&plan).map_err(|errors| Fault::new(Exit::Config, errors))?;
     let seeds = output::counted(u64::try_from(plan.seeds.len()).unwrap_or(u64::MAX), "seed");
     output::data(&format!("ok: {seeds}, agent {}", plan.rules.agent.user_agent()))?;
     Ok(Exit::Done)

@@ -10,6 +10,8 @@ pub(crate) enum Exit {
     Done,
     /// A fetch of `dragline fetch` did not end well.
     NotAllWell,
+    /// The command line is wrong, in a way that only shows once files are read.
+    Usage,
     /// The configuration is wrong.
     Config,
     /// Nothing could start: port, output folder, no seed that leads to a page.
@@ -40,6 +42,7 @@ impl Exit {
         ExitCode::from(match self {
             Self::Done => 0,
             Self::NotAllWell => 1,
+            Self::Usage => 2,
             Self::Config => 3,
             Self::NothingStarted => 4,
             Self::Internal => 5,

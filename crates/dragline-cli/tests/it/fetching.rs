@@ -19,7 +19,9 @@ fn server() -> Server {
 }
 
 fn fetch(place: &Place, arguments: &[&str]) -> Ended {
-    place.run(&[&["fetch", "--allow-net=127.0.0.0/8"], arguments].concat())
+    let usual =
+        ["fetch", "--allow-net=127.0.0.0/8", "--set=politeness.delay=0s", "--set=politeness.adaptive=false"];
+    place.run(&[&usual, arguments].concat())
 }
 
 /// Fetches one URL, asserts the exit code, and returns the record.

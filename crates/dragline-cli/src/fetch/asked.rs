@@ -1,0 +1,197 @@
+//! Reads what `dragline fetch` is asked for: URLs, method, fields, content.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use dragline::config::{Plan, request_field};
+use dragline::core::auth::{Credentials, Secret};
+use dragline::core::fetch::{FetchLimits, FetchRequest, Method, RequestBody};
+use dragline::core::{CanonicalUrl, UrlError};
+use dragline::engine::Network;
+
+use crate::args::FetchArgs;
+use crate::exit::{Exit, Fault};
+
+/// The longest file of URLs, and the longest content that is sent.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+/// What content is when nothing says otherwise: what a form sends.
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// One URL as it was given.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// The text as given.
+    pub(super) text: Box<str>,
+}
+
+/// What is the same for every request.
+#[derive(Debug)]
+pub(super) struct Template {
+    method: Method,
+    headers: Arc<[(Box<str>, Box<str>)]>,
+    body: RequestBody,
+    limits: Arc<FetchLimits>,
+    network: Network,
+}
+
+/// Reads a field of the command line.
+pub(crate) fn field(text: &str) -> Result<(Box<str>, Box<str>), String> {
+    request_field(text)
+}
+
+/// Reads a method of the command line.
+pub(crate) fn method(text: &str) -> Result<Method, String> {
+    Method::parse(text).ok_or_else(|| {
+        let known: Vec<&str> = Method::ALL.iter().map(|method| method.name()).collect();
+        format!("not one of {}", known.join(", "))
+    })
+}
+
+/// Returns every URL in the order given: those of the command line, then those of the file.
+pub(super) fn urls(args: &FetchArgs) -> Result<Vec<Asked>, Fault> {
+    let mut texts: Vec<Box<str>> = args.urls.iter().map(|url| url.as_str().into()).collect();
+    if args.output.is_some() && texts.len() > 1 {
+        let message = "--output takes the body of one URL: fetch the others by a call of their own";
+        return Err(Fault::new(Exit::Usage, anyhow::anyhow!(message)));
+    }
+    if let Some(file) = &args.urls_file {
+        let before = texts.len();
+        let bytes = read(file).map_err(Fault::nothing_started)?;
+        // What is no UTF-8 is no URL, and its record says so.
+        let text = String::from_utf8_lossy(&bytes);
+        let lines = text.strip_prefix('\u{feff}').unwrap_or(&text).lines().map(str::trim);
+        texts.extend(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(Box::from));
+        if texts.len() == before {
+            let message = format!("{} holds no URL: write one a line", shown(file));
+            return Err(Fault::nothing_started(anyhow::anyhow!(message)));
+        }
+    }
+    Ok(texts.into_iter().map(|text| Asked { text }).collect())
+}
+
+impl Template {
+    /// Reads the content, if some is to be sent.
+    pub(super) fn new(args: &FetchArgs, plan: &Plan, network: Network) -> Result<Self, Fault> {
+        let mut body = RequestBody::None;
+        if let Some(data) = &args.data {
+            let content = match data.strip_prefix('@') {
+                Some(file) => read(Path::new(file)).map_err(Fault::nothing_started)?,
+                None => data.clone().into_bytes(),
+            };
+            body = RequestBody::Bytes { content: content.into(), content_type: Some(FORM) };
+        }
+        let method = match args.method {
+            _ if args.head => Method::Head,
+            Some(method) => method,
+            None if args.data.is_some() => Method::Post,
+            None => Method::Get,
+        };
+        let headers = args.header.as_slice().into();
+        Ok(Self { method, headers, body, limits: Arc::new(plan.fetch.limits.clone()), network })
+    }
+
+    /// Makes the request for a URL as it was given.
+    pub(super) fn request(&self, text: &str) -> Result<FetchRequest, UrlError> {
+        let url = CanonicalUrl::parse(text)?;
+        let own = userinfo(text).map(|credentials| (url.origin(), credentials));
+        let keyring = self.network.keyring(own.into_iter().collect());
+        let mut headers = Arc::clone(&self.headers);
+        let own_field = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        if let Some(keyring) = keyring.filter(|_| !own_field) {
+            let field = keyring.authorization(&url, self.method.name(), 0);
+            let field = field.map(|field| ("authorization".into(), field.into()));
+            headers = headers.iter().cloned().chain(field).collect();
+        }
+        Ok(FetchRequest {
+            method: self.method,
+            headers,
+            body: self.body.clone(),
+            ..FetchRequest::get(url, Arc::clone(&self.limits))
+        })
+    }
+}
+
+/// Returns the credentials that stand in a URL.
+fn userinfo(text: &str) -> Option<Credentials> {
+    let url = url::Url::parse(text).ok()?;
+    let (user, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
+    let credentials = Credentials::Basic { user, password: Secret::new(password) };
+    let given = !url.username().is_empty() || url.password().is_some();
+    credentials.check().ok().filter(|()| given)?;
+    Some(credentials)
+}
+
+/// Undoes percent-encoding; what is no UTF-8 then comes with replacement characters.
+fn decoded(text: &str) -> String {
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let pair = digit(bytes.get(at + 1)).zip(digit(bytes.get(at + 2)));
+        match pair.filter(|_| *byte == b'%').and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
+            Some(octet) => {
+                out.push(octet);
+                at += 3;
+            }
+            None => {
+                out.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Reads a file, or standard input for `-`.
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let failed = || format!("could not read {}", shown(file));
+    let mut bytes = Vec::new();
+    let taken = if file.as_os_str() == "-" {
+        io::stdin().lock().take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)
+    } else {
+        File::open(file).with_context(failed)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)
+    };
+    taken.with_context(failed)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
+        bail!("{} is longer than {FILE_BYTES_MAX} bytes", shown(file));
+    }
+    Ok(bytes)
+}
+
+fn shown(file: &Path) -> String {
+    if file.as_os_str() == "-" { "standard input".into() } else { file.display().to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_in_a_url_are_read_decoded() {
+        let check = |text: &str, expected: Option<(&str, &str)>| {
+            let found = match userinfo(text) {
+                Some(Credentials::Basic { user, password }) => Some((user, password.expose().to_owned())),
+                None => None,
+                other => panic!("{other:?}"),
+            };
+            let expected = expected.map(|(user, password)| (user.to_owned(), password.to_owned()));
+            assert_eq!(found, expected, "{text}");
+        };
+        check("http://a/", None);
+        check("http://me@a/", Some(("me", "")));
+        check("http://me:s3cret@a/", Some(("me", "s3cret")));
+        check("http://m%65:%40%zz%@a/", Some(("me", "@%zz%")));
+        check("http://m%3ae:x@a/", None);
+        check("no url", None);
+    }
+
+    #[test]
+    fn an_unknown_method_names_the_known_ones() {
+        assert_eq!(method("put"), Ok(Method::Put));
+        assert_eq!(method("TRACE").unwrap_err(), "not one of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    }
+}
