@@ -5,6 +5,8 @@
 
 pub mod child;
 pub mod demo;
+#[cfg(feature = "hostile")]
+pub mod hostile;
 pub mod log;
 pub mod ports;
 pub mod real;
@@ -20,6 +22,8 @@ mod thread;
 
 pub use child::ChildGuard;
 pub use demo::{DemoExpectation, DemoSite};
+#[cfg(feature = "hostile")]
+pub use hostile::HostileSite;
 pub use log::{LoggedRequest, RequestLog};
 pub use reply::Reply;
 pub use scripted::{ScriptedServer, Scripts, Step};

@@ -1,4 +1,5 @@
-//! Holds the repository to its own rules of form.
+//! Checks of the whole repository, and of the hostile site against the transport.
 
+mod hostile;
 mod tidy;
 mod tree;

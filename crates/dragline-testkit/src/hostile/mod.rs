@@ -1,0 +1,47 @@
+//! Serves a site that does everything wrong that a server can do wrong, and judges what a client says of it.
+//!
+//! ```text
+//! HostileSite::start -> families (framing, heads, codings, ...) fill a Book -> server, name server, canaries
+//!      |                     |
+//!      |                     +-- Behaviour: what to ask, which outcomes are right, which bytes were sent
+//!      +-- judge(behaviour, record) -> Right | Survived(why) | SilentLoss(why)
+//! ```
+//!
+//! Everything happens on loopback: sites on 127.0.0.1, canaries on 127.0.0.2 and `::1` that nobody may reach. Every
+//! stall ends when the client closes, or after [`HOLD_MAX`]; every endless stream ends after [`ENDLESS_BYTES_MAX`].
+
+mod act;
+mod behaviour;
+mod book;
+mod canary;
+mod certificates;
+mod chunks;
+mod codings;
+mod damage;
+mod dns;
+mod encode;
+mod families;
+mod framing;
+mod guard;
+mod guard_names;
+mod heads;
+mod judge;
+mod names;
+mod redirect_traps;
+mod redirects;
+mod robots;
+mod row;
+mod server;
+mod sizes;
+mod statuses;
+mod timing;
+mod tls;
+mod urls;
+mod zone;
+
+pub use act::{ENDLESS_BYTES_MAX, HOLD_MAX};
+pub use behaviour::{Ask, Behaviour, Sent};
+pub use book::{ALLOW_NETWORKS, BODY_BYTES_MAX};
+pub use certificates::Trust;
+pub use judge::{Record, Tally, Verdict, judge, sha256_of};
+pub use server::{HostileSite, SECRET};
