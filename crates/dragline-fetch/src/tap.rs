@@ -272,6 +272,7 @@ impl AsyncWrite for Tap {
                 None => ready!(tap.socket.poll_write(cx, bytes))?,
                 Some(absolute) => {
                     tap.outgoing = rewrite(bytes, &absolute.authority, absolute.authorization.as_deref());
+                    fetch.note_sent_to_proxy(tap.outgoing.len().saturating_sub(bytes.len()));
                     // The bytes count as taken; what the socket does not take now goes before all that follows.
                     if let Poll::Ready(Err(error)) = tap.poll_outgoing(cx) {
                         return Poll::Ready(Err(error));

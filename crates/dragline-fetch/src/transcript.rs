@@ -235,6 +235,11 @@ impl Transcript {
         }
     }
 
+    /// Notes bytes that the proxy alone is told; they are no part of a capture.
+    pub(crate) fn note_sent_to_proxy(&self, count: usize) {
+        self.sent.set(self.sent.get() + count as u64);
+    }
+
     /// Notes bytes that were received.
     pub(crate) fn note_received(&self, bytes: &[u8]) {
         self.received.set(self.received.get() + bytes.len() as u64);
@@ -307,5 +312,47 @@ impl Transcript {
             body: self.first_byte.get().filter(|_| has_head).map(|first| now - first),
             total: now - self.started,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dragline_core::CanonicalUrl;
+
+    use super::*;
+    use crate::head::Framing;
+
+    /// Runs a body that brings `bytes` each second; returns in which second which limit passed.
+    async fn run(rate_min: u64, bytes: u64, seconds: u64) -> Option<(u64, Passed)> {
+        let limits = FetchLimits { rate_min, deadline: Duration::from_secs(600), ..FetchLimits::default() };
+        let url = CanonicalUrl::parse("http://a.org/").unwrap();
+        let transcript = Transcript::new(&FetchRequest::get(url, Arc::new(limits)));
+        transcript.note_first_byte();
+        transcript.note_head(FinalHead {
+            status: 200,
+            headers: dragline_core::Headers::default(),
+            framing: Framing::UntilClose,
+            keep_alive: false,
+            coded: false,
+        });
+        for second in 1..=seconds {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            transcript.received.set(transcript.received.get() + bytes);
+            transcript.enter_phase(Phase::Body, clock::now());
+            if transcript.due().is_some_and(|due| due <= clock::now())
+                && let Some(passed) = transcript.passed(clock::now())
+            {
+                return Some((second, passed));
+            }
+        }
+        None
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_drips_ends_after_the_first_slow_stretch() {
+        assert_eq!(run(100, 99, 120).await, Some((30, Passed::Rate)));
+        assert_eq!(run(100, 100, 120).await, None);
+        assert_eq!(run(0, 1, 120).await, None);
+        assert_eq!(run(1, 1, 700).await, Some((600, Passed::Deadline)));
     }
 }

@@ -9,4 +9,5 @@ mod heads;
 mod limits;
 mod names;
 mod proxies;
+mod requests;
 mod secure;

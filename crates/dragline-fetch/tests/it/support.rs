@@ -44,6 +44,8 @@ pub(crate) struct Asked {
     pub(crate) path: String,
     /// The request on its connection, from 1.
     pub(crate) nth: usize,
+    /// The head.
+    pub(crate) head: String,
 }
 
 /// A stream the server can be run on.
@@ -69,6 +71,7 @@ struct Shared {
     accept: Accept,
     connections: AtomicUsize,
     heads: Mutex<Vec<String>>,
+    contents: Mutex<Vec<String>>,
     stopped: AtomicBool,
 }
 
@@ -115,7 +118,8 @@ impl Server {
             script: Box::new(script),
             accept,
             connections: AtomicUsize::new(0),
-            heads: Mutex::new(Vec::new()),
+            heads: Mutex::default(),
+            contents: Mutex::default(),
             stopped: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&shared);
@@ -149,6 +153,11 @@ impl Server {
     pub(crate) fn heads(&self) -> Vec<String> {
         self.shared.heads.lock().unwrap().clone()
     }
+
+    /// Returns the contents of all requests, in order, in the transfer coding in which they came.
+    pub(crate) fn contents(&self) -> Vec<String> {
+        self.shared.contents.lock().unwrap().clone()
+    }
 }
 
 impl Drop for Server {
@@ -168,8 +177,13 @@ impl Shared {
         while let Some(head) = read_head(&mut *peer) {
             nth += 1;
             let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-            self.heads.lock().unwrap().push(head);
-            for act in (self.script)(&Asked { path, nth }) {
+            // Who asks for a script of `/early` is answered before the content is read.
+            let content =
+                if path == "/early" { Some(String::new()) } else { read_content(&mut *peer, &head) };
+            let Some(content) = content else { return };
+            self.heads.lock().unwrap().push(head.clone());
+            self.contents.lock().unwrap().push(content);
+            for act in (self.script)(&Asked { path, nth, head }) {
                 let done = match act {
                     Act::Send(bytes) => peer.write_all(&bytes).and_then(|()| peer.flush()).is_ok(),
                     Act::Slowly(bytes) => {
@@ -203,15 +217,27 @@ fn drip(peer: &mut dyn Peer, timer: &TcpStream) -> bool {
 }
 
 fn read_head(peer: &mut dyn Peer) -> Option<String> {
-    let mut head = Vec::new();
-    let mut octet = [0];
-    while !head.ends_with(b"\r\n\r\n") {
+    read_while(peer, |head| !head.ends_with(b"\r\n\r\n"))
+}
+
+fn read_content(peer: &mut dyn Peer, head: &str) -> Option<String> {
+    if head.contains("transfer-encoding: chunked") {
+        return read_while(peer, |content| !content.ends_with(b"0\r\n\r\n"));
+    }
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+    let length: usize = length.map_or(0, |length| length.parse().unwrap());
+    read_while(peer, |content| content.len() < length)
+}
+
+fn read_while(peer: &mut dyn Peer, goes_on: impl Fn(&[u8]) -> bool) -> Option<String> {
+    let (mut read, mut octet) = (Vec::new(), [0]);
+    while goes_on(&read) {
         match peer.read(&mut octet) {
-            Ok(1) => head.push(octet[0]),
+            Ok(1) => read.push(octet[0]),
             _ => return None,
         }
     }
-    Some(String::from_utf8_lossy(&head).into_owned())
+    Some(String::from_utf8_lossy(&read).into_owned())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the server needs threads; they end with their connections")]
