@@ -224,6 +224,15 @@ impl Transcript {
         self.enter_phase(Phase::Ttfb, now);
     }
 
+    /// Notes a request written to a stream of HTTP/2, whose connection has no socket of its own.
+    pub(crate) fn begin_stream(&self, reused: bool) {
+        let now = clock::now();
+        self.reused.set(reused);
+        self.written.set(Some(now));
+        self.first_byte.set(None);
+        self.enter_phase(Phase::Ttfb, now);
+    }
+
     /// Notes bytes that were sent. A request that is long on its way does not use up the time of its answer.
     pub(crate) fn note_sent(&self, bytes: &[u8]) {
         let sent = self.sent.replace(self.sent.get() + bytes.len() as u64);
