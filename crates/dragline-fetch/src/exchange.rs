@@ -13,9 +13,10 @@ use futures_core::Stream;
 use crate::awc_transport::Lane;
 use crate::body::{self, More, Source};
 use crate::clock;
-use crate::error::dial_error;
+use crate::error::{DialError, ProxyFault, Reply, dial_error};
 use crate::head::Framing;
 use crate::request;
+use crate::route::Route;
 use crate::transcript::Transcript;
 use crate::verdict::{Ended, Judged, timed_out, with_body};
 use crate::watch::watched;
@@ -60,16 +61,22 @@ struct Answer {
     source: AwcSource,
     /// The `Authorization` that the request carried.
     authorization: Option<String>,
+    /// The way that the request took.
+    route: Route,
 }
 
 /// Gets an answer, once more when the server asks who is there, and reads it.
 async fn carry_out(lane: &Lane, request: &FetchRequest, transcript: &Transcript) -> Ended {
     let mut may_prove = true;
     loop {
-        let Answer { source, authorization } = match answer(lane, request, transcript).await {
+        let Answer { source, authorization, route } = match answer(lane, request, transcript).await {
             Ok(answer) => answer,
             Err(ended) => return ended,
         };
+        if let Some(ended) = refused_by_proxy(transcript) {
+            lane.routes().report(route, true);
+            return ended;
+        }
         let Some(heard) = Heard::of(transcript, request, authorization.as_deref()) else {
             return Ended::failed(Outcome::ProtocolError, Phase::Ttfb, "no response head was seen");
         };
@@ -92,6 +99,16 @@ async fn carry_out(lane: &Lane, request: &FetchRequest, transcript: &Transcript)
             }
         };
     }
+}
+
+/// Looks whether the answer is that of a proxy, which was sent the request itself, to our credentials.
+fn refused_by_proxy(transcript: &Transcript) -> Option<Ended> {
+    let socket = transcript.socket.borrow();
+    let info = &socket.as_ref()?.info;
+    let status = transcript.head.borrow().as_ref()?.status;
+    info.absolute.as_ref().filter(|_| status == 407)?;
+    let fault = DialError::Proxy(info.proxy.clone()?, ProxyFault::Auth(Reply::Status(status)));
+    Some(Ended::failed(Outcome::ProxyError, Phase::Ttfb, fault.to_string()))
 }
 
 /// What a response head says.
@@ -131,7 +148,7 @@ async fn answer(lane: &Lane, request: &FetchRequest, transcript: &Transcript) ->
         let authorization = fielded.authorization.take();
         let built = request::build(&lane.client(), route, fielded, request);
         match built.map_err(unsendable)?.send().await {
-            Ok(response) => return Ok(Answer { source: AwcSource(response), authorization }),
+            Ok(response) => return Ok(Answer { source: AwcSource(response), authorization, route }),
             Err(error) => {
                 // The server closed while the request was on its way: without a byte of an answer it was most likely
                 // not served, and an idempotent one may be repeated in any case (RFC 9110 section 9.2.2).

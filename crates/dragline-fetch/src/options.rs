@@ -169,8 +169,8 @@ pub enum Names {
     /// We do: every address is checked by the guard, and the proxy is given the address.
     #[default]
     ResolvedHere,
-    /// The proxy does: only addresses written as such, and names of this machine such as `localhost`, are checked
-    /// here. To what addresses names lead is the proxy's to check.
+    /// The proxy does: only addresses written as such, names of [`DnsOptions::hosts`], and names of this machine such
+    /// as `localhost`, are checked here. To what addresses other names lead is the proxy's to check.
     ResolvedByProxy,
 }
 

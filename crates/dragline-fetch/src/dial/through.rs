@@ -38,7 +38,8 @@ impl Dialer {
     ) -> Result<Vec<Destination<'a>>, DialError> {
         let to = |host| Destination { host, port: target.port };
         let bare = target.bare_host();
-        if proxy.names == Names::ResolvedByProxy && bare.parse::<IpAddr>().is_err() {
+        let is_known_here = bare.parse::<IpAddr>().is_ok() || self.means.resolver.is_fixed(bare);
+        if proxy.names == Names::ResolvedByProxy && !is_known_here {
             if is_own_host(bare) {
                 let own = self.means.guard.check(bare, IpAddr::V4(Ipv4Addr::LOCALHOST)).verdict;
                 own.map_err(|refusal| DialError::Blocked(refusal.to_string()))?;

@@ -22,6 +22,23 @@ impl Found {
     /// How long a failure of a resolver is remembered.
     const FAILURE_TTL: Duration = Duration::from_secs(2);
 
+    /// Addresses of one name that are kept: far more than anybody dials, and few enough to remember for every name.
+    const ADDRESSES_MAX: usize = 32;
+
+    /// Holds addresses, each once, in the order given; none is a failure.
+    pub(super) fn addresses(found: impl Iterator<Item = IpAddr>, ttl: Duration) -> Self {
+        let mut addresses: Vec<IpAddr> = Vec::new();
+        for address in found {
+            if !addresses.contains(&address) && addresses.len() < Self::ADDRESSES_MAX {
+                addresses.push(address);
+            }
+        }
+        if addresses.is_empty() {
+            return Self::failed("the name has no address");
+        }
+        Self { answer: Ok(addresses.into()), ttl }
+    }
+
     pub(super) fn failed(words: &str) -> Self {
         Self { answer: Err(words.into()), ttl: Self::FAILURE_TTL }
     }

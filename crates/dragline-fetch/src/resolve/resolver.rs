@@ -15,6 +15,8 @@ use crate::{clock, thread};
 
 /// Names that are remembered.
 const NAMES_MAX: usize = 16_384;
+/// Bytes of a name, with its last dot (RFC 1035 section 2.3.4); no resolver is asked for longer ones.
+const NAME_BYTES_MAX: usize = 254;
 /// Look-ups by the system at a time, in the whole process; the others wait.
 const THREADS_MAX: usize = 32;
 
@@ -68,11 +70,14 @@ impl Resolver {
         Arc::new(Self { fixed, source, state: Mutex::new(state) })
     }
 
+    /// Whether the operator gave the addresses of a name.
+    pub(crate) fn is_fixed(&self, name: &str) -> bool {
+        self.fixed.contains_key(undotted(name))
+    }
+
     /// Returns what is known of a name without asking.
     pub(crate) fn cached(&self, name: &str) -> Option<Answer> {
-        if !self.fixed.is_empty()
-            && let Some(addresses) = self.fixed.get(undotted(name))
-        {
+        if let Some(addresses) = self.fixed.get(undotted(name)) {
             return Some(Ok(Arc::clone(addresses)));
         }
         let now = clock::now();
@@ -84,6 +89,9 @@ impl Resolver {
     /// # Cancel safety
     /// Dropping the future leaves the look-up to the others, and its answer to the memory.
     pub(crate) async fn resolve(self: &Arc<Self>, name: &str) -> Answer {
+        if name.len() > NAME_BYTES_MAX {
+            return Err("the name is too long".into());
+        }
         let (sender, receiver) = oneshot::channel();
         self.ask(name, sender);
         receiver.await.unwrap_or_else(|_| Err("the look-up was given up".into()))
@@ -194,6 +202,7 @@ mod tests {
         check(&resolver.cached("fixed.").unwrap(), "[192.0.2.7]");
         assert!(resolver.cached("good").is_none());
         check(&resolver.resolve("bad").await, "no such name");
+        check(&resolver.resolve(&"good.".repeat(51)).await, "the name is too long");
         check(&resolver.cached("bad").unwrap(), "no such name");
         // More names than threads, each asked for twice at a time and polled from last to first.
         let names: Vec<String> = (0..2 * THREADS_MAX).map(|number| format!("good{number}")).collect();

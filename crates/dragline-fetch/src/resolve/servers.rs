@@ -129,21 +129,38 @@ async fn serve(
     loop {
         tokio::select! {
             biased;
-            Some(ended) = look_ups.join_next() => {
-                let Some(owner) = owner.upgrade() else { return };
-                if let Ok((name, found)) = ended {
-                    let name: Box<str> = name;
-                    owner.answer(&name, &found);
-                }
-            }
+            Some(_) = look_ups.join_next() => {}
             name = names.recv(), if look_ups.len() < LOOK_UPS_MAX => {
                 let Some(name) = name else { return };
                 let resolver = resolver.clone();
+                let owed = Owed { owner: Weak::clone(owner), name, found: None };
                 look_ups.spawn(async move {
-                    let found = look_up(&resolver, &name).await;
-                    (name, found)
+                    let found = look_up(&resolver, &owed.name).await;
+                    owed.pay(found);
                 });
             }
+        }
+    }
+}
+
+/// A name whose askers are owed an answer: they get one however the look-up ends.
+struct Owed {
+    owner: Weak<Resolver>,
+    name: Box<str>,
+    found: Option<Found>,
+}
+
+impl Owed {
+    fn pay(mut self, found: Found) {
+        self.found = Some(found);
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        if let Some(owner) = self.owner.upgrade() {
+            let found = self.found.take();
+            owner.answer(&self.name, &found.unwrap_or_else(|| Found::failed("the look-up was given up")));
         }
     }
 }
@@ -179,20 +196,15 @@ fn addresses(lookup: &Lookup) -> impl Iterator<Item = IpAddr> {
 /// Puts the answers for both families together.
 fn join(four: &Result<Lookup, NetError>, six: &Result<Lookup, NetError>) -> Found {
     let lookups = || four.iter().chain(six);
-    let mut all: Vec<IpAddr> = Vec::new();
-    for address in lookups().flat_map(addresses) {
-        if !all.contains(&address) {
-            all.push(address);
-        }
-    }
     let records = lookups().flat_map(Lookup::answers);
     let ttl = records.map(|record| Duration::from_secs(record.ttl.into())).min().unwrap_or_default();
+    let found = Found::addresses(lookups().flat_map(addresses), ttl.clamp(TTL_MIN, TTL_MAX));
     match (four, six) {
-        _ if !all.is_empty() => Found { answer: Ok(all.into()), ttl: ttl.clamp(TTL_MIN, TTL_MAX) },
+        _ if found.answer.is_ok() => found,
         (Err(error), Ok(_)) | (Ok(_), Err(error)) if !is_negative(error) => failed(error),
         (Err(error), Err(other)) => failed(if is_negative(error) { other } else { error }),
         (Err(error), _) | (_, Err(error)) => failed(error),
-        (Ok(_), Ok(_)) => Found::failed("the name has no address"),
+        (Ok(_), Ok(_)) => found,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Asks the system for the addresses of a name.
 
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::time::Duration;
 
 use super::memory::Found;
@@ -10,18 +10,8 @@ const TTL: Duration = Duration::from_secs(60);
 
 /// Asks the system; blocks for as long as that takes.
 pub(super) fn look_up(name: &str) -> Found {
-    let found = match (name, 0).to_socket_addrs() {
-        Ok(found) => found,
-        Err(error) => return Found::failed(&error.to_string()),
-    };
-    let mut addresses: Vec<IpAddr> = Vec::new();
-    for address in found {
-        if !addresses.contains(&address.ip()) {
-            addresses.push(address.ip());
-        }
+    match (name, 0).to_socket_addrs() {
+        Ok(found) => Found::addresses(found.map(|address| address.ip()), TTL),
+        Err(error) => Found::failed(&error.to_string()),
     }
-    if addresses.is_empty() {
-        return Found::failed("the name has no address");
-    }
-    Found { answer: Ok(addresses.into()), ttl: TTL }
 }
