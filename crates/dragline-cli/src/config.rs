@@ -50,7 +50,17 @@ pub(crate) fn of_run(args: &RunArgs) -> Result<(Plan, Origins), Fault> {
     let (mut plan, origins) = load(&loader, args.show.color)?;
     plan.guard.allow_networks.extend(&args.allow_net);
     plan.output.fresh |= args.fresh;
+    // Before anything is written: what cannot be read must leave nothing behind.
+    network(&plan)?;
     Ok((plan, origins))
+}
+
+/// Reads the files and secrets that the network needs, and names all that cannot be read.
+pub(crate) fn network(plan: &Plan) -> Result<Network, Fault> {
+    Network::of_plan(plan).map_err(|errors| {
+        let lines: Vec<String> = errors.0.iter().map(|error| format!("error: {error}")).collect();
+        Fault::new(Exit::Config, anyhow::anyhow!("{}", lines.join("\n")))
+    })
 }
 
 /// Loads, and shows every mistake with the line it stands on.
@@ -65,7 +75,7 @@ pub(crate) fn load(loader: &Loader, color: When) -> Result<(Plan, Origins), Faul
 pub(crate) fn run(command: &ConfigCommand) -> Result<Exit, Fault> {
     let ConfigCommand::Check(settings) = command;
     let (plan, _) = load(&loader(settings).seeds_optional(), When::Auto)?;
-    Network::of_plan(&plan).map_err(|errors| Fault::new(Exit::Config, errors))?;
+    network(&plan)?;
     let seeds = output::counted(u64::try_from(plan.seeds.len()).unwrap_or(u64::MAX), "seed");
     output::data(&format!("ok: {seeds}, agent {}", plan.rules.agent.user_agent()))?;
     Ok(Exit::Done)

@@ -181,6 +181,8 @@ impl Plumbing {
             clock: self.clock,
             rules: Arc::clone(&rules),
             limits: Arc::new(parts.limits),
+            cookies: parts.network.cookies(),
+            keyring: parts.network.keyring(Vec::new()),
             transport: self.transport,
             telemetry: Arc::clone(&self.telemetry),
         };

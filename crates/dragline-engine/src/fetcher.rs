@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+use dragline_core::auth::Keyring;
+use dragline_core::cookies::CookieJar;
 use dragline_core::digest::{FetchDone, digest};
 use dragline_core::fetch::{AtCap, FetchLimits, FetchRequest, FetchResponse, Phase};
 use dragline_core::frontier::{Lease, Purpose};
@@ -37,6 +39,8 @@ pub(crate) struct FetcherParts {
     pub(crate) clock: Clock,
     pub(crate) rules: Arc<CrawlRules>,
     pub(crate) limits: Arc<FetchLimits>,
+    pub(crate) cookies: Option<Arc<CookieJar>>,
+    pub(crate) keyring: Option<Arc<Keyring>>,
     pub(crate) transport: Arc<dyn TransportFactory>,
     pub(crate) telemetry: Arc<Telemetry>,
 }
@@ -180,7 +184,11 @@ impl Lane {
             Purpose::Page => &self.parts.limits,
             Purpose::Robots | Purpose::Sitemap => &self.limits_of_robots,
         };
-        let request = FetchRequest::get(lease.url.clone(), Arc::clone(limits));
+        let request = FetchRequest {
+            cookies: self.parts.cookies.clone(),
+            keyring: self.parts.keyring.clone(),
+            ..FetchRequest::get(lease.url.clone(), Arc::clone(limits))
+        };
         let began: Time = self.parts.clock.now();
         let fetching = async { self.transport.fetch(request).await };
         let mut response = match isolate(fetching).await {

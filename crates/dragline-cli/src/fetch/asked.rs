@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use dragline::config::{Plan, request_field};
-use dragline::core::auth::{Credentials, Secret};
+use dragline::core::auth::{Credentials, Keyring, Secret};
+use dragline::core::cookies::CookieJar;
 use dragline::core::fetch::{FetchLimits, FetchRequest, Method, RequestBody};
 use dragline::core::{CanonicalUrl, UrlError};
 use dragline::engine::Network;
@@ -34,6 +35,9 @@ pub(super) struct Template {
     headers: Arc<[(Box<str>, Box<str>)]>,
     body: RequestBody,
     limits: Arc<FetchLimits>,
+    pub(super) cookies: Option<Arc<CookieJar>>,
+    /// Everybody's; a URL with credentials of its own has its own.
+    pub(super) keyring: Option<Arc<Keyring>>,
     network: Network,
 }
 
@@ -90,25 +94,25 @@ impl Template {
             None => Method::Get,
         };
         let headers = args.header.as_slice().into();
-        Ok(Self { method, headers, body, limits: Arc::new(plan.fetch.limits.clone()), network })
+        let limits = Arc::new(plan.fetch.limits.clone());
+        let (cookies, keyring) = (network.cookies(), network.keyring(Vec::new()));
+        Ok(Self { method, headers, body, limits, cookies, keyring, network })
     }
 
     /// Makes the request for a URL as it was given.
     pub(super) fn request(&self, text: &str) -> Result<FetchRequest, UrlError> {
         let url = CanonicalUrl::parse(text)?;
         let own = userinfo(text).map(|credentials| (url.origin(), credentials));
-        let keyring = self.network.keyring(own.into_iter().collect());
-        let mut headers = Arc::clone(&self.headers);
-        let own_field = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-        if let Some(keyring) = keyring.filter(|_| !own_field) {
-            let field = keyring.authorization(&url, self.method.name(), 0);
-            let field = field.map(|field| ("authorization".into(), field.into()));
-            headers = headers.iter().cloned().chain(field).collect();
-        }
+        let keyring = match own {
+            Some(own) => self.network.keyring(vec![own]),
+            None => self.keyring.clone(),
+        };
         Ok(FetchRequest {
             method: self.method,
-            headers,
+            headers: Arc::clone(&self.headers),
             body: self.body.clone(),
+            cookies: self.cookies.clone(),
+            keyring,
             ..FetchRequest::get(url, Arc::clone(&self.limits))
         })
     }

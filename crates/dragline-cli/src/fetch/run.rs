@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dragline::config::Plan;
 use dragline::core::Outcome;
 use dragline::engine::follow::{FollowOptions, Follower, FollowerParts};
-use dragline::engine::{Clock, Network, Tasks};
+use dragline::engine::{Clock, Tasks};
 use dragline::fetch::{AwcTransportFactory, BodyBudget, TransportFactory, TransportOptions};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, Sender};
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &FetchArgs) -> Result<Exit, Fault> {
     plan.guard.allow_networks.extend(&args.allow_net);
     plan.rules.robots.obey &= !args.ignore_robots;
     log::start(&plan.log, &args.show, &Bar::new(crate::args::Progress::Off))?;
-    let network = Network::of_plan(&plan).map_err(|errors| Fault::new(Exit::Config, errors))?;
+    let network = config::network(&plan)?;
     let urls = asked::urls(args)?;
     let template = Template::new(args, &plan, network.clone())?;
     let mut options = TransportOptions::new(
@@ -127,6 +127,8 @@ async fn fetch_all(
         rules: Arc::new(plan.rules.clone()),
         limits: Arc::new(plan.fetch.limits.clone()),
         transport: factory.open(),
+        cookies: template.cookies.clone(),
+        keyring: template.keyring.clone(),
         seed: 0,
     });
     let options = FollowOptions { redirects_max, robots: plan.rules.robots.obey };

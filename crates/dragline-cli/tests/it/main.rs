@@ -3,6 +3,12 @@
 mod demo;
 mod documentation;
 mod endings;
+mod fetch_kit;
+mod fetch_many;
+mod fetch_mistakes;
+mod fetch_nginx;
+mod fetch_proxies;
+mod fetch_requests;
 mod fetching;
 mod http;
 mod logging;

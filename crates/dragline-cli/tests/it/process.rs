@@ -37,10 +37,20 @@ impl Place {
 
     /// Starts `dragline` with these arguments.
     pub(crate) fn start<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Running {
+        self.start_with(arguments, |_| {})
+    }
+
+    /// Starts `dragline` with these arguments, and whatever else a test changes.
+    pub(crate) fn start_with<A: AsRef<OsStr>>(
+        &self,
+        arguments: &[A],
+        change: impl FnOnce(&mut Command),
+    ) -> Running {
         let file = |name: &str| File::create(self.path(name)).expect("the folder can be written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_dragline"));
         command.args(arguments).current_dir(self.0.path()).env_clear().env("HOME", self.0.path());
         command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
+        change(&mut command);
         let child = ChildGuard::start(&mut command).expect("the program starts");
         Running { child, folder: self.0.path().to_owned() }
     }

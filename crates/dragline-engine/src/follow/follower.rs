@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dragline_core::auth::Keyring;
+use dragline_core::cookies::CookieJar;
 use dragline_core::fetch::{FetchLimits, FetchRequest, FetchResponse, Phase};
 use dragline_core::redirect::{self, RedirectVerdict};
 use dragline_core::rules::CrawlRules;
@@ -33,6 +35,10 @@ pub struct FollowerParts {
     pub limits: Arc<FetchLimits>,
     /// The way to the network.
     pub transport: Rc<dyn Transport>,
+    /// The cookies of fetches of robots.txt; other fetches carry their own.
+    pub cookies: Option<Arc<CookieJar>>,
+    /// The credentials of fetches of robots.txt; other fetches carry their own.
+    pub keyring: Option<Arc<Keyring>>,
     /// Feeds the jitter of penalties.
     pub seed: u64,
 }
@@ -75,6 +81,8 @@ pub(super) struct Inner {
     pub(super) rules: Arc<CrawlRules>,
     pub(super) limits: Arc<FetchLimits>,
     pub(super) transport: Rc<dyn Transport>,
+    pub(super) cookies: Option<Arc<CookieJar>>,
+    pub(super) keyring: Option<Arc<Keyring>>,
     pub(super) hosts: Rc<Hosts>,
     pub(super) robots: RobotsMemory,
 }
@@ -89,7 +97,7 @@ struct Journey {
 impl Follower {
     /// Starts one; must be called within an actix system or another set of local tasks.
     pub fn new(parts: FollowerParts) -> Self {
-        let FollowerParts { clock, rules, limits, transport, seed } = parts;
+        let FollowerParts { clock, rules, limits, transport, cookies, keyring, seed } = parts;
         let hosts = Rc::new(Hosts::new(clock, rules.politeness.clone(), seed));
         let mut tasks = Tasks::default();
         let tended = Rc::clone(&transport);
@@ -99,7 +107,8 @@ impl Follower {
                 tended.tick();
             }
         });
-        let inner = Inner { clock, rules, limits, transport, hosts, robots: RobotsMemory::default() };
+        let robots = RobotsMemory::default();
+        let inner = Inner { clock, rules, limits, transport, cookies, keyring, hosts, robots };
         Self { inner: Rc::new(inner), tasks: Rc::new(RefCell::new(tasks)) }
     }
 

@@ -173,7 +173,12 @@ async fn ask(inner: &Rc<Inner>, origin: &Origin) -> Known {
             at_cap: AtCap::Truncate,
             ..(*inner.limits).clone()
         };
-        let response = inner.transport.fetch(FetchRequest::get(place.clone(), Arc::new(limits))).await;
+        let request = FetchRequest {
+            cookies: inner.cookies.clone(),
+            keyring: inner.keyring.clone(),
+            ..FetchRequest::get(place.clone(), Arc::new(limits))
+        };
+        let response = inner.transport.fetch(request).await;
         slot.release(&response);
         match robots::answer(&response, &place, rules, &inner.rules.agent.name) {
             RobotsAnswer::Rules(txt) => return Known::Rules(txt, place),

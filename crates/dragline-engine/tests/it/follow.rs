@@ -19,7 +19,7 @@ const fn secs(secs: u64) -> Duration {
 }
 
 fn url(text: &str) -> CanonicalUrl {
-    CanonicalUrl::parse(text).unwrap()
+    CanonicalUrl::parse(text).expect("a test asks for what can be fetched")
 }
 
 fn request(text: &str, deadline: Duration) -> FetchRequest {
@@ -35,7 +35,9 @@ fn run<T: Future>(web: &SimWeb, gap: Duration, test: impl FnOnce(Follower) -> T)
         (rules.politeness.delay, rules.politeness.adaptive) = (gap, false);
         let limits = Arc::new(FetchLimits { deadline: secs(20), ..FetchLimits::default() });
         let (rules, transport) = (Arc::new(rules), web.open());
-        test(Follower::new(FollowerParts { clock: Clock::start(), rules, limits, transport, seed: 7 })).await
+        let (clock, cookies, keyring) = (Clock::start(), None, None);
+        test(Follower::new(FollowerParts { clock, rules, limits, transport, cookies, keyring, seed: 7 }))
+            .await
     })
 }
 
