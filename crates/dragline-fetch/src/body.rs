@@ -117,6 +117,8 @@ pub(crate) async fn read(
     transcript: &Transcript,
     budget: &Arc<BodyBudget>,
 ) -> Body {
+    // A coding may be `identity`: then the bytes stay in the inbox, and each of them is no news.
+    transcript.inbox.borrow_mut().want_at_once(plan.pipeline.is_some());
     let mut reading = Reading { credit: Credit::open(budget), decoded: Vec::new(), wire: 0, plan };
     let end = loop {
         if let Err(end) = reading.take(transcript).await {
@@ -155,7 +157,7 @@ pub(crate) async fn drain(mut source: impl Source, framing: Framing, transcript:
     };
     let mut wire = 0;
     if worth_it {
-        transcript.inbox.borrow_mut().want_at_once();
+        transcript.inbox.borrow_mut().want_at_once(true);
         let reading = async {
             loop {
                 {

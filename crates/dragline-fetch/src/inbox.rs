@@ -51,9 +51,9 @@ impl Inbox {
         Ok(taken)
     }
 
-    /// Wants every byte as soon as it is there.
-    pub(crate) fn want_at_once(&mut self) {
-        self.eager = true;
+    /// Says whether every byte is wanted as soon as it is there: only a reader that takes it out may want that.
+    pub(crate) const fn want_at_once(&mut self, eager: bool) {
+        self.eager = eager;
     }
 
     /// Says how many bytes may come until the next word.
