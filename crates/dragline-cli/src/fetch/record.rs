@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use dragline::core::fetch::{FetchResponse, Phase, TlsInfo};
 use dragline::core::report::grouped;
-use dragline::core::{CanonicalUrl, Outcome};
+use dragline::core::{CanonicalUrl, FetchError, Outcome};
 use dragline::engine::follow::{Followed, RobotsWord};
 use dragline::telemetry::escape;
-use serde_json::{Value, json};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 /// What came of one URL.
@@ -17,12 +17,60 @@ pub(super) struct Fetched {
     last: Option<CanonicalUrl>,
     chain: Vec<CanonicalUrl>,
     robots: RobotsWord,
+    waited: Duration,
+}
+
+/// The record of one URL, in the order in which people read it.
+#[derive(Debug, Serialize)]
+pub(super) struct Record<'a> {
+    url: &'a str,
+    outcome: &'static str,
+    status: Option<u16>,
+    content_type: Option<&'a str>,
+    bytes: usize,
+    wire_bytes: u64,
+    sha256: String,
+    final_url: Option<&'a str>,
+    chain: Vec<&'a str>,
+    phases: PhasesRecord,
+    peer: Option<String>,
+    proxy: Option<&'a str>,
+    http: Option<&'static str>,
+    tls: Option<TlsRecord<'a>>,
+    robots: &'static str,
+    error: Option<ErrorRecord<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct PhasesRecord {
+    queue_ms: f64,
+    dns_ms: Option<f64>,
+    connect_ms: Option<f64>,
+    tls_ms: Option<f64>,
+    ttfb_ms: Option<f64>,
+    body_ms: Option<f64>,
+    total_ms: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct TlsRecord<'a> {
+    version: &'static str,
+    cipher: &'a str,
+    alpn: Option<&'a str>,
+    resumed: bool,
+    unverified: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorRecord<'a> {
+    phase: &'static str,
+    message: &'a str,
 }
 
 impl From<Followed> for Fetched {
     fn from(followed: Followed) -> Self {
-        let Followed { response, url, chain, robots } = followed;
-        Self { response, last: Some(url), chain, robots }
+        let Followed { response, url, chain, robots, waited } = followed;
+        Self { response, last: Some(url), chain, robots, waited }
     }
 }
 
@@ -30,7 +78,8 @@ impl Fetched {
     /// Tells of a URL that was not even asked for.
     pub(super) fn failed(outcome: Outcome, message: impl Into<String>) -> Self {
         let response = FetchResponse::failed(outcome, Phase::Queue, message);
-        Self { response, last: None, chain: Vec::new(), robots: RobotsWord::NotAsked }
+        let robots = RobotsWord::NotAsked;
+        Self { response, last: None, chain: Vec::new(), robots, waited: Duration::ZERO }
     }
 
     /// Whether it ended as one may wish.
@@ -39,32 +88,37 @@ impl Fetched {
     }
 
     /// Makes the record of a URL as it was given.
-    pub(super) fn record(&self, url: &str) -> Value {
+    pub(super) fn record<'a>(&'a self, url: &'a str) -> Record<'a> {
         let response = &self.response;
-        let mut phases = serde_json::Map::new();
-        for phase in Phase::TIMED {
-            phases.insert(format!("{}_ms", phase.name()), json!(response.phases.get(phase).map(millis)));
+        let timed = |phase| response.phases.get(phase).map(millis);
+        let error =
+            |error: &'a FetchError| ErrorRecord { phase: error.phase.name(), message: &error.message };
+        Record {
+            url,
+            outcome: response.outcome.name(),
+            status: response.status,
+            content_type: response.headers.get_str("content-type"),
+            bytes: response.body.len(),
+            wire_bytes: response.body_wire_bytes,
+            sha256: sha256(&response.body),
+            final_url: self.last.as_ref().map(CanonicalUrl::as_str),
+            chain: self.chain.iter().map(CanonicalUrl::as_str).collect(),
+            phases: PhasesRecord {
+                queue_ms: millis(self.waited),
+                dns_ms: timed(Phase::Dns),
+                connect_ms: timed(Phase::Connect),
+                tls_ms: timed(Phase::Tls),
+                ttfb_ms: timed(Phase::Ttfb),
+                body_ms: timed(Phase::Body),
+                total_ms: millis(response.phases.total),
+            },
+            peer: response.peer.map(|peer| peer.to_string()),
+            proxy: response.proxy.as_deref(),
+            http: response.status.map(|_| response.version.name()),
+            tls: response.tls.as_deref().map(tls),
+            robots: self.robots.name(),
+            error: response.error.as_ref().map(error),
         }
-        phases.insert("total_ms".into(), json!(millis(response.phases.total)));
-        let error = response.error.as_ref();
-        json!({
-            "url": url,
-            "outcome": response.outcome.name(),
-            "status": response.status,
-            "content_type": response.headers.get_str("content-type"),
-            "bytes": response.body.len(),
-            "wire_bytes": response.body_wire_bytes,
-            "sha256": sha256(&response.body),
-            "final_url": self.last.as_ref().map(CanonicalUrl::as_str),
-            "chain": self.chain.iter().map(CanonicalUrl::as_str).collect::<Vec<_>>(),
-            "phases": phases,
-            "peer": response.peer.map(|peer| peer.to_string()),
-            "proxy": response.proxy,
-            "http": response.status.map(|_| response.version.name()),
-            "tls": response.tls.as_deref().map(tls),
-            "robots": self.robots.name(),
-            "error": error.map(|error| json!({"phase": error.phase.name(), "message": error.message})),
-        })
     }
 
     /// Tells people how it went.
@@ -93,10 +147,14 @@ impl Fetched {
         let timed = Phase::TIMED.into_iter().filter_map(|phase| {
             response.phases.get(phase).map(|span| format!("{} {}", phase.name(), short(span)))
         });
-        let mut times: Vec<String> = timed.collect();
+        let queue = (!self.waited.is_zero()).then(|| format!("queue {}", short(self.waited)));
+        let mut times: Vec<String> = queue.into_iter().chain(timed).collect();
         times.push(format!("total {}", short(response.phases.total)));
         let error = match &response.error {
-            Some(error) => format!("\n{}: {}", response.outcome, escape::text(&error.to_string())),
+            Some(error) => {
+                let (outcome, phase) = (response.outcome, error.phase.name());
+                format!("\n{outcome} in {phase}: {}", escape::text(&error.message))
+            }
             None => String::new(),
         };
         let robots = self.robots.name().replace('_', " ");
@@ -104,14 +162,14 @@ impl Fetched {
     }
 }
 
-fn tls(info: &TlsInfo) -> Value {
-    json!({
-        "version": info.version,
-        "cipher": info.cipher,
-        "alpn": info.alpn,
-        "resumed": info.resumed,
-        "unverified": info.unverified,
-    })
+fn tls(info: &TlsInfo) -> TlsRecord<'_> {
+    TlsRecord {
+        version: info.version,
+        cipher: &info.cipher,
+        alpn: info.alpn.as_deref(),
+        resumed: info.resumed,
+        unverified: info.unverified.as_deref(),
+    }
 }
 
 fn millis(span: Duration) -> f64 {
@@ -200,29 +258,16 @@ mod tests {
 
     #[test]
     fn a_record_has_every_field() {
-        let record = Fetched::failed(Outcome::InvalidUrl, "no").record("given");
-        let names: Vec<&str> = record.as_object().unwrap().keys().map(String::as_str).collect();
-        let expected = [
-            "bytes",
-            "chain",
-            "content_type",
-            "error",
-            "final_url",
-            "http",
-            "outcome",
-            "peer",
-            "phases",
-            "proxy",
-            "robots",
-            "sha256",
-            "status",
-            "tls",
-            "url",
-            "wire_bytes",
-        ];
-        let mut sorted = names;
-        sorted.sort_unstable();
-        assert_eq!(sorted, expected);
-        assert_eq!(record["sha256"], "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        let fetched = Fetched::failed(Outcome::InvalidUrl, "no");
+        let line = serde_json::to_string(&fetched.record("given")).unwrap();
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let expected = format!(
+            "{{\"url\":\"given\",\"outcome\":\"invalid_url\",\"status\":null,\"content_type\":null,\"bytes\":0,\
+             \"wire_bytes\":0,\"sha256\":\"{empty}\",\"final_url\":null,\"chain\":[],\"phases\":{{\"queue_ms\":0.0,\
+             \"dns_ms\":null,\"connect_ms\":null,\"tls_ms\":null,\"ttfb_ms\":null,\"body_ms\":null,\"total_ms\":0.0}},\
+             \"peer\":null,\"proxy\":null,\"http\":null,\"tls\":null,\"robots\":\"not_asked\",\
+             \"error\":{{\"phase\":\"queue\",\"message\":\"no\"}}}}"
+        );
+        assert_eq!(line, expected);
     }
 }

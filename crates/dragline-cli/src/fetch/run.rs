@@ -33,7 +33,8 @@ pub(crate) const HELP: &str = "Each URL gives one record, a JSON object on a lin
   status        of the last response, or null; with content_type
   bytes         of the body, decoded; wire_bytes: as received; sha256: of the decoded body
   final_url     what was fetched last; chain: the URLs whose redirects led there
-  phases        milliseconds of the last hop; total_ms: of everything, waits included
+  phases        milliseconds of the last hop; queue_ms: all waits for a turn at a host and for robots.txt;
+                total_ms: everything together
   peer, proxy   the address that was talked to, the proxy that was used, or null
   http, tls     the version of HTTP; what TLS agreed on: version, cipher, alpn, resumed, unverified (what is wrong with
                 a certificate that [tls] insecure_hosts lets pass)

@@ -85,9 +85,12 @@ impl Writer {
         }
         let mut reading = self.write_body(fetched)?;
         if let Some(records) = &mut self.records {
-            let mut line = fetched.record(&asked.text).to_string();
-            line.push('\n');
-            let written = records.write_all(line.as_bytes()).and_then(|()| records.flush());
+            // In one write, so that no reader sees half a line.
+            let line = serde_json::to_vec(&fetched.record(&asked.text)).map_err(io::Error::from);
+            let written = line.and_then(|mut line| {
+                line.push(b'\n');
+                records.write_all(&line).and_then(|()| records.flush())
+            });
             reading &= still_read(written, &self.name)?;
         }
         Ok(reading)

@@ -14,7 +14,7 @@ use dragline_core::rules::CrawlRules;
 use dragline_core::{CanonicalUrl, FetchError, Outcome, Time};
 use dragline_fetch::Transport;
 
-use super::admission::{Hosts, Refusal};
+use super::admission::{Hosts, Refusal, Slot};
 use super::next;
 use super::robots::{self, RobotsMemory, RobotsWord};
 use crate::clock::Clock;
@@ -64,6 +64,8 @@ pub struct Followed {
     pub chain: Vec<CanonicalUrl>,
     /// What robots.txt said of the last hop.
     pub robots: RobotsWord,
+    /// How long it waited for robots.txt and for its turn at hosts, all hops together.
+    pub waited: Duration,
 }
 
 /// Fetches under one handle each, all on the calling arbiter; clones share hosts, robots.txt and connections.
@@ -92,6 +94,7 @@ struct Journey {
     url: CanonicalUrl,
     chain: Vec<CanonicalUrl>,
     robots: RobotsWord,
+    waited: Duration,
 }
 
 impl Follower {
@@ -125,13 +128,14 @@ impl Follower {
             url: request.url.clone(),
             chain: Vec::new(),
             robots: RobotsWord::NotAsked,
+            waited: Duration::ZERO,
         });
         let mut response = match isolate(self.walk(request, options, began, &journey)).await {
             Ok(response) => response,
             Err(panic) => FetchResponse::failed(Outcome::Crashed, Phase::Queue, panic),
         };
         response.phases.total = self.inner.clock.now() - began;
-        let Journey { url, chain, robots } = journey.into_inner();
+        let Journey { url, chain, robots, waited } = journey.into_inner();
         tracing::debug!(
             target: "dragline::fetch",
             %url,
@@ -139,9 +143,10 @@ impl Follower {
             status = response.status,
             hops = chain.len(),
             robots = robots.name(),
+            ?waited,
             "fetched"
         );
-        Followed { response, url, chain, robots }
+        Followed { response, url, chain, robots, waited }
     }
 
     async fn walk(
@@ -160,9 +165,15 @@ impl Follower {
                 }
             };
             let Some(redirects_max) = options.redirects_max else { return response };
+            if response.outcome != Outcome::Redirect {
+                return response;
+            }
             let target = match redirect::location(&response, &request.url) {
-                Some(Ok(target)) if response.outcome == Outcome::Redirect => target,
-                _ => return response,
+                Some(Ok(target)) => target,
+                Some(Err(error)) => {
+                    return endless(response, format!("redirect to what cannot be fetched: {error}"));
+                }
+                None => return endless(response, "redirect to nowhere".into()),
             };
             let verdict = {
                 let journey = journey.borrow();
@@ -197,17 +208,32 @@ impl Follower {
         journey: &RefCell<Journey>,
     ) -> Result<FetchResponse, Refusal> {
         let inner = &self.inner;
-        if options.robots && request.url.path_and_query() != "/robots.txt" {
-            let (word, allowed) = robots::may_fetch(inner, &self.tasks, &request.url, deadline).await;
-            journey.borrow_mut().robots = word;
-            allowed?;
-        }
-        let slot = inner.hosts.admit(&request.url.host_key(), deadline).await?;
+        let asked = inner.clock.now();
+        let admitted = self.admit(request, options, deadline, journey).await;
+        journey.borrow_mut().waited += inner.clock.now() - asked;
+        let slot = admitted?;
         let limits = FetchLimits { deadline: deadline - inner.clock.now(), ..(*request.limits).clone() };
         let request = FetchRequest { limits: Arc::new(limits), ..request.clone() };
         let response = inner.transport.fetch(request).await;
         slot.release(&response);
         Ok(response)
+    }
+
+    /// Waits until robots.txt allows it and the host has a slot.
+    async fn admit(
+        &self,
+        request: &FetchRequest,
+        options: FollowOptions,
+        deadline: Time,
+        journey: &RefCell<Journey>,
+    ) -> Result<Slot, Refusal> {
+        let inner = &self.inner;
+        if options.robots && request.url.path_and_query() != "/robots.txt" {
+            let (word, allowed) = robots::may_fetch(inner, &self.tasks, &request.url, deadline).await;
+            journey.borrow_mut().robots = word;
+            allowed?;
+        }
+        inner.hosts.admit(&request.url.host_key(), deadline).await
     }
 }
 

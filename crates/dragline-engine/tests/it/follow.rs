@@ -43,7 +43,7 @@ fn run<T: Future>(web: &SimWeb, gap: Duration, test: impl FnOnce(Follower) -> T)
 
 /// Shows what came of a fetch in one line.
 fn told(followed: &Followed) -> String {
-    let Followed { response, url, chain, robots } = followed;
+    let Followed { response, url, chain, robots, .. } = followed;
     let status = response.status.map(|status| format!(" {status}")).unwrap_or_default();
     let phase =
         response.error.as_ref().map(|error| format!(" in {}", error.phase.name())).unwrap_or_default();
@@ -236,6 +236,7 @@ fn a_deadline_that_passes_in_the_queue_asks_nobody() {
     });
     assert_eq!(told(&first), "ok 200 at http://a/1 after 0 hops, not_asked, 0.0 s");
     assert_eq!(told(&second), "timeout in queue at http://a/2 after 0 hops, not_asked, 5.0 s");
+    assert_eq!((first.waited, second.waited), (Duration::ZERO, second.response.phases.total));
     assert_eq!(web.fetches().len(), 1);
 }
 
