@@ -1,6 +1,6 @@
 //! Finds the one connection of an origin for a request, dials it when there is none, and repeats what was not served.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -75,8 +75,8 @@ struct Found {
 #[derive(Debug, Default)]
 struct Repeats {
     all: u32,
-    refused: Cell<bool>,
-    lost: Cell<bool>,
+    refused: bool,
+    lost: bool,
 }
 
 impl Repeats {
@@ -85,8 +85,10 @@ impl Repeats {
         let allowed = self.all < REPEATS_MAX
             && match failure.repeat {
                 Repeat::Unprocessed => true,
-                Repeat::Refused => !self.refused.replace(true),
-                Repeat::Lost => reused && request.method.is_idempotent() && !self.lost.replace(true),
+                Repeat::Refused => !std::mem::replace(&mut self.refused, true),
+                Repeat::Lost => {
+                    reused && request.method.is_idempotent() && !std::mem::replace(&mut self.lost, true)
+                }
                 Repeat::Http1 | Repeat::Never => false,
             };
         self.all += u32::from(allowed);

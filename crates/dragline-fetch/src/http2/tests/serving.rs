@@ -165,7 +165,7 @@ fn a_cancelled_request_resets_its_stream_and_leaves_the_connection_good() {
         .await;
         let pool = site.pool();
         assert_eq!(site.get("/").send(&pool).await.line, "200 [ok]");
-        let cut = site.get("/held").within(|limits| limits.deadline = Duration::from_millis(100));
+        let cut = site.get("/held").within(|limits| limits.idle_body_timeout = Duration::from_millis(100));
         assert_eq!(cut.send(&pool).await.line, "timeout body");
         until(|| seen.get().is_some()).await;
         assert_eq!(seen.get(), Some(Reason::CANCEL));
@@ -230,6 +230,53 @@ fn an_old_connection_serves_what_it_serves_and_no_more() {
         assert_eq!(site.get("/").send(&pool).await.line, "200 [ok]");
         assert_eq!(site.connections(), 1);
         pool.tick(clock::now() + Duration::from_secs(601));
+        assert_eq!(site.get("/").send(&pool).await.line, "200 [ok]");
+        assert_eq!(site.connections(), 2);
+    });
+}
+
+#[test]
+fn bodies_that_are_left_unread_do_not_use_up_the_connection() {
+    run(async {
+        let site = Site::answering(|asked| asked.answer(200, &[], vec![b'x'; 3 << 20])).await;
+        let pool = site.pool();
+        for _ in 0..3 {
+            let abandoning: Vec<_> = (0..40)
+                .map(|_| {
+                    let (ask, pool) = (site.get("/"), Rc::clone(&pool));
+                    spawn(async move { ask.abandon(&pool).await })
+                })
+                .collect();
+            for each in abandoning {
+                each.await.unwrap();
+            }
+        }
+        assert_eq!(site.get("/").send(&pool).await.line, "200 [3145728]");
+        assert_eq!(site.connections(), 1);
+    });
+}
+
+#[test]
+fn a_connection_that_fell_silent_is_not_trusted_with_the_next_request() {
+    run(async {
+        let site = Site::run(&["h2"], |peer, number| async move {
+            let mut accepted = h2::server::handshake(peer).await.unwrap();
+            while let Some(Ok((request, respond))) = accepted.accept().await {
+                let asked = Asked { request, respond, connection: number };
+                if asked.path() == "/silent" {
+                    // As when the way is broken: not even frames are answered from now on.
+                    let _asked = asked;
+                    return std::future::pending().await;
+                }
+                spawn(ok(asked));
+            }
+        })
+        .await;
+        let pool = site.pool();
+        assert_eq!(site.get("/").send(&pool).await.line, "200 [ok]");
+        let silent =
+            site.get("/silent").within(|limits| limits.first_byte_timeout = Duration::from_millis(2_100));
+        assert_eq!(silent.send(&pool).await.line, "timeout ttfb");
         assert_eq!(site.get("/").send(&pool).await.line, "200 [ok]");
         assert_eq!(site.connections(), 2);
     });

@@ -261,6 +261,15 @@ impl Ask {
         Told { line, transcript, content }
     }
 
+    /// Sends the request, and gives its response up as soon as the head is there.
+    pub(super) async fn abandon(self, pool: &Rc<Pool>) {
+        let request = FetchRequest::get(self.url.clone(), Arc::clone(&self.limits));
+        let transcript = Rc::new(Transcript::new(&request));
+        let request = Request::new(self.method, &self.url, [], &self.body).unwrap();
+        let sent = watched(&transcript, pool.send(self.target, request, &transcript)).await;
+        assert!(matches!(sent, Ok(Ok(Sent::Answer { .. }))), "{sent:?}");
+    }
+
     async fn carry_out(&self, pool: &Pool, transcript: &Transcript, content: &mut Vec<u8>) -> String {
         let fields = [("user-agent", "dragline-test/1")];
         let fields = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
