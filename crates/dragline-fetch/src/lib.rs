@@ -7,6 +7,8 @@
 //!                                                             +-- head, framing (pure)
 //! ```
 
+#[cfg(test)]
+mod arbitrary;
 mod awc_transport;
 mod body;
 mod budget;

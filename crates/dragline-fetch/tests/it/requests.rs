@@ -1,5 +1,7 @@
 //! What is sent: contents, methods, cookies, and who we are to the servers that ask.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what is missing ends the test")]
+
 use std::sync::Arc;
 
 use bytes::Bytes;
