@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use dragline_core::fetch::{FetchLimits, Method};
 use dragline_core::Headers;
 use dragline_core::chance::Chance;
+use dragline_core::fetch::{FetchLimits, Method};
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 

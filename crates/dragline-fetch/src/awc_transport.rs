@@ -16,6 +16,7 @@ use crate::connector::Connector;
 use crate::dial::{Dialer, Means};
 use crate::exchange;
 use crate::options::TransportOptions;
+use crate::reaper::Registry;
 use crate::request::Fields;
 use crate::routes::Routes;
 use crate::setup::TransportSetupError;
@@ -37,6 +38,7 @@ pub struct AwcTransportFactory {
     means: Arc<Means>,
     fields: Fields,
     bodies: Arc<BodyBudget>,
+    idle_max: usize,
 }
 
 impl AwcTransportFactory {
@@ -49,13 +51,15 @@ impl AwcTransportFactory {
             means: Arc::new(Means::new(&options)?),
             fields: Fields::new(&options.user_agent, &options.accept, options.from.as_deref())?,
             bodies: options.bodies,
+            idle_max: options.idle_max,
         })
     }
 
     /// Opens a transport on the calling arbiter.
     pub fn open_awc(&self) -> AwcTransport {
         let dialer = Dialer::new(Arc::clone(&self.means));
-        let connector = Connector { dialer: Rc::new(dialer), registry: Rc::default() };
+        let connector =
+            Connector { dialer: Rc::new(dialer), registry: Rc::new(Registry::new(self.idle_max)) };
         AwcTransport(Rc::new(Lane {
             client: RefCell::new(client(&connector)),
             connector,
@@ -94,7 +98,9 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
+    /// Returns the client, or its successor when it knows too many authorities.
     pub(crate) fn client(&self) -> Client {
+        self.rotate_after(DIALS_MAX);
         self.client.borrow().clone()
     }
 
@@ -139,7 +145,6 @@ impl Transport for AwcTransport {
     fn tick(&self) {
         let registry = &self.0.connector.registry;
         registry.reap(clock::now(), KEEP_ALIVE);
-        self.0.rotate_after(DIALS_MAX);
     }
 
     fn connections(&self) -> ConnectionCounts {

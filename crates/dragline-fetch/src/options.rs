@@ -38,6 +38,8 @@ pub struct TransportOptions {
     pub requests: Vec<RequestRule>,
     /// Whether HTTP/2 is offered to https hosts for which no rule decides it.
     pub http2: bool,
+    /// Connections of one transport that are kept while they idle; of more, those that idle longest are closed.
+    pub idle_max: usize,
 }
 
 impl TransportOptions {
@@ -55,6 +57,7 @@ impl TransportOptions {
             proxy_rules: Vec::new(),
             requests: Vec::new(),
             http2: false,
+            idle_max: 256,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! answers the pool's next check with an end of stream and is skipped.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -25,7 +26,10 @@ pub(crate) struct Socket {
     pub(crate) info: Rc<ConnInfo>,
     busy: Cell<bool>,
     idle_since: Cell<Instant>,
+    /// Whether it stands in the queue of those that idle.
+    queued: Cell<bool>,
     counts: Rc<Counts>,
+    idle: Rc<Idle>,
 }
 
 #[derive(Debug, Default)]
@@ -48,8 +52,16 @@ impl Socket {
     }
 
     /// Marks the connection as idle.
-    pub(crate) fn release(&self, now: Instant) {
+    pub(crate) fn release(self: &Rc<Self>, now: Instant) {
         self.idle_since.set(now);
+        self.leave();
+        if self.io.borrow().is_some() && !self.queued.replace(true) {
+            self.idle.queue.borrow_mut().push_back((Rc::downgrade(self), now));
+        }
+        self.idle.bound(&self.counts);
+    }
+
+    fn leave(&self) {
         if self.busy.replace(false) {
             self.counts.busy.set(self.counts.busy.get() - 1);
         }
@@ -106,18 +118,51 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         self.close();
-        self.release(self.idle_since.get());
+        self.leave();
     }
 }
 
 /// The sockets of one transport.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Registry {
     sockets: RefCell<Vec<Weak<Socket>>>,
     counts: Rc<Counts>,
+    idle: Rc<Idle>,
+}
+
+/// The sockets that idle, about in the order in which they began to.
+#[derive(Debug)]
+struct Idle {
+    most: usize,
+    queue: RefCell<VecDeque<(Weak<Socket>, Instant)>>,
+}
+
+impl Idle {
+    /// Closes those that idle longest until no more than allowed are left.
+    fn bound(&self, counts: &Counts) {
+        while counts.open.get().saturating_sub(counts.busy.get()) > self.most {
+            let Some((socket, since)) = self.queue.borrow_mut().pop_front() else { return };
+            let Some(socket) = socket.upgrade() else { continue };
+            if socket.busy.get() {
+                socket.queued.set(false);
+            } else if socket.idle_since.get() == since {
+                socket.queued.set(false);
+                socket.close();
+            } else {
+                // It served again in the meantime: its turn comes later.
+                self.queue.borrow_mut().push_back((Rc::downgrade(&socket), socket.idle_since.get()));
+            }
+        }
+    }
 }
 
 impl Registry {
+    /// Makes a registry that keeps so many connections while they idle.
+    pub(crate) fn new(idle_max: usize) -> Self {
+        let idle = Idle { most: idle_max, queue: RefCell::default() };
+        Self { sockets: RefCell::default(), counts: Rc::default(), idle: Rc::new(idle) }
+    }
+
     /// Takes a fresh connection in; it is idle until its first request.
     pub(crate) fn adopt(&self, dialed: Dialed, now: Instant) -> Rc<Socket> {
         self.counts.open.set(self.counts.open.get() + 1);
@@ -127,7 +172,9 @@ impl Registry {
             info: dialed.info,
             busy: Cell::new(false),
             idle_since: Cell::new(now),
+            queued: Cell::new(false),
             counts: Rc::clone(&self.counts),
+            idle: Rc::clone(&self.idle),
         });
         self.sockets.borrow_mut().push(Rc::downgrade(&socket));
         socket
@@ -189,7 +236,7 @@ mod tests {
     #[tokio::test]
     async fn only_what_was_idle_for_long_is_closed() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let registry = Registry::default();
+        let registry = Registry::new(100);
         let now = clock::now();
         let limit = Duration::from_secs(15);
         let idle = adopted(&registry, &listener, now).await;
@@ -214,11 +261,32 @@ mod tests {
     #[tokio::test]
     async fn a_busy_socket_that_is_dropped_is_counted_no_more() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let registry = Registry::default();
+        let registry = Registry::new(100);
         let socket = adopted(&registry, &listener, clock::now()).await;
         socket.occupy(true);
         drop(socket);
         check(&registry, (0, 0));
         assert_eq!((registry.counts().opened_new, registry.counts().reused), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn those_that_idle_longest_make_way() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let registry = Registry::new(2);
+        let now = clock::now();
+        let mut sockets = Vec::new();
+        for nth in 0..4_u32 {
+            let socket = adopted(&registry, &listener, now).await;
+            socket.occupy(false);
+            socket.release(now + nth * Duration::from_secs(1));
+            sockets.push(socket);
+            if nth == 1 {
+                sockets[0].occupy(true);
+                sockets[0].release(now + Duration::from_secs(9));
+            }
+        }
+        let open: Vec<_> = sockets.iter().map(|socket| socket.with_io(|_| ()).is_some()).collect();
+        assert_eq!(open, [true, false, false, true]);
+        check(&registry, (0, 2));
     }
 }

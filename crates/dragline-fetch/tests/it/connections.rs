@@ -1,9 +1,15 @@
 //! Connections are reused when that is safe, and only then.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests: without the table there is nothing to count")]
+
+use std::cell::Cell;
+use std::net::Ipv4Addr;
 use std::task::Poll;
 
+use dragline_core::CanonicalUrl;
 use dragline_core::outcome::Outcome;
-use dragline_fetch::{AwcTransport, Transport};
+use dragline_fetch::{AwcTransport, Transport, TransportOptions};
+use futures_util::future::join_all;
 
 use crate::support::{Act, Server, fetch, get, head, options, send, told, with_transport};
 
@@ -179,4 +185,43 @@ fn a_dropped_fetch_closes_its_connection() {
         let counts = transport.connections();
         assert_eq!((counts.busy, counts.idle), (0, 0));
     });
+}
+
+#[test]
+fn ten_thousand_authorities_leave_few_sockets_behind() {
+    const LANES: usize = 64;
+    const AUTHORITIES: usize = 10_000;
+    // Every address of 127/8 leads here.
+    let server = Server::run_everywhere(|_| vec![send(OK)]);
+    let options = TransportOptions { idle_max: LANES, ..options() };
+    with_transport(options, async |transport: AwcTransport| {
+        let next = Cell::new(0);
+        let lane = async || {
+            while next.get() < AUTHORITIES {
+                let nth = next.replace(next.get() + 1);
+                let host = Ipv4Addr::from_bits((127 << 24) + 256 + u32::try_from(nth).unwrap());
+                let url = CanonicalUrl::parse(&format!("http://{host}:{}/", server.address.port())).unwrap();
+                let response = transport.fetch(get(&url)).await;
+                assert_eq!(told(&response), "ok 200 [ok]", "{host}");
+                let counts = transport.connections();
+                assert!(counts.busy <= LANES && counts.idle <= LANES, "{counts:?}");
+            }
+        };
+        join_all((0..LANES).map(|_| lane())).await;
+        assert_eq!(transport.connections().opened_new, AUTHORITIES as u64);
+        let left = connections_to(server.address.port());
+        assert!((1..=2 * LANES).contains(&left), "{left}");
+    });
+}
+
+/// Counts the connections of this machine to a port.
+fn connections_to(port: u16) -> usize {
+    const ESTABLISHED: &str = "01";
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let to_port = format!(":{port:04X}");
+    let is_ours = |line: &&str| {
+        let mut columns = line.split_whitespace().skip(2);
+        columns.next().is_some_and(|remote| remote.ends_with(&to_port)) && columns.next() == Some(ESTABLISHED)
+    };
+    table.lines().filter(is_ours).count()
 }

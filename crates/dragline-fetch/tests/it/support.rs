@@ -93,6 +93,12 @@ impl Server {
         Self::run(move |_| vec![Act::Send(bytes.clone()), Act::Close])
     }
 
+    /// As [`Server::run`], at every address of this machine.
+    pub(crate) fn run_everywhere(script: impl Fn(&Asked) -> Vec<Act> + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+        Self::run_both(listener, Box::new(|stream| Some(Box::new(stream))), script)
+    }
+
     pub(crate) fn run_on(
         accept: Accept,
         script: impl Fn(&Asked) -> Vec<Act> + Send + Sync + 'static,
