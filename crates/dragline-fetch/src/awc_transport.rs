@@ -15,6 +15,7 @@ use crate::clock;
 use crate::connector::Connector;
 use crate::dial::{Dialer, Means};
 use crate::exchange;
+use crate::http2::Pool;
 use crate::options::TransportOptions;
 use crate::reaper::Registry;
 use crate::request::Fields;
@@ -58,11 +59,14 @@ impl AwcTransportFactory {
     /// Opens a transport on the calling arbiter.
     pub fn open_awc(&self) -> AwcTransport {
         let dialer = Dialer::new(Arc::clone(&self.means));
-        let connector =
-            Connector { dialer: Rc::new(dialer), registry: Rc::new(Registry::new(self.idle_max)) };
+        let dialer = Rc::new(dialer);
+        let http2 = Pool::new(Rc::clone(&dialer));
+        let registry = Rc::new(Registry::new(self.idle_max));
+        let connector = Connector { dialer, registry, stash: Rc::clone(http2.stash()) };
         AwcTransport(Rc::new(Lane {
             client: RefCell::new(client(&connector)),
             connector,
+            http2,
             fields: self.fields.clone(),
             budget: Arc::clone(&self.bodies),
             rotated_at: Cell::new(0),
@@ -91,6 +95,7 @@ fn client(connector: &Connector) -> Client {
 pub(crate) struct Lane {
     client: RefCell<Client>,
     connector: Connector,
+    pub(crate) http2: Pool,
     pub(crate) fields: Fields,
     pub(crate) budget: Arc<BodyBudget>,
     /// Connections that had been opened when the client was last replaced.
@@ -144,11 +149,19 @@ impl Transport for AwcTransport {
 
     fn tick(&self) {
         let registry = &self.0.connector.registry;
-        registry.reap(clock::now(), KEEP_ALIVE);
+        let now = clock::now();
+        registry.reap(now, KEEP_ALIVE);
+        self.0.http2.tick(now);
     }
 
     fn connections(&self) -> ConnectionCounts {
-        self.0.connector.registry.counts()
+        let (http1, http2) = (self.0.connector.registry.counts(), self.0.http2.counts());
+        ConnectionCounts {
+            busy: http1.busy + http2.busy,
+            idle: http1.idle + http2.idle,
+            opened_new: http1.opened_new + http2.opened_new,
+            reused: http1.reused + http2.reused,
+        }
     }
 
     fn dns(&self) -> DnsCounts {

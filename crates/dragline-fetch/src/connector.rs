@@ -10,6 +10,7 @@ use awc::http::Uri;
 use crate::clock;
 use crate::dial::{Dialer, Target};
 use crate::error::DialError;
+use crate::http2::Stash;
 use crate::reaper::Registry;
 use crate::route::Route;
 use crate::tap::Tap;
@@ -19,6 +20,8 @@ use crate::tap::Tap;
 pub(crate) struct Connector {
     pub(crate) dialer: Rc<Dialer>,
     pub(crate) registry: Rc<Registry>,
+    /// Connections that were made to ask for HTTP/2, and got HTTP/1.1.
+    pub(crate) stash: Rc<Stash>,
 }
 
 impl Connector {
@@ -28,7 +31,11 @@ impl Connector {
         let port = uri.port_u16().ok_or(DialError::Route)?;
         // awc is given HTTP/1.1 only, so that is all that is offered to whoever is dialled for it.
         let route = Route { http2: false, ..route };
-        let dialed = self.dialer.dial(Target { host, port, route }).await?;
+        let target = Target { host, port, route };
+        let dialed = match self.stash.take(&target, clock::now()) {
+            Some(dialed) => dialed,
+            None => self.dialer.dial(target).await?,
+        };
         if dialed.info.http2 {
             return Err(DialError::Route);
         }

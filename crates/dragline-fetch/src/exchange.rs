@@ -1,4 +1,4 @@
-//! Carries out one request through awc, as often as a dead connection or a challenge of the server asks for.
+//! Carries out one request by the protocol its host speaks, as often as a dead connection or a challenge of the server asks for.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,8 +13,10 @@ use futures_core::Stream;
 use crate::awc_transport::Lane;
 use crate::body::{self, More, Source};
 use crate::clock;
+use crate::dial::Target;
 use crate::error::{DialError, ProxyFault, Reply, dial_error};
 use crate::head::Framing;
+use crate::http2::{self, SendError, Sent};
 use crate::request;
 use crate::route::Route;
 use crate::transcript::Transcript;
@@ -30,7 +32,8 @@ pub(crate) async fn run(lane: Rc<Lane>, request: FetchRequest, transcript: Rc<Tr
         Ok(ended) => ended,
         Err((passed, phase)) => timed_out(&transcript, &request, passed, phase),
     };
-    let connection = transcript.socket.borrow().as_ref().map(|socket| Rc::clone(&socket.info));
+    let connection = transcript.connection();
+    let http2 = connection.as_ref().is_some_and(|info| info.http2);
     let phases = transcript.finish();
     let (status, headers) = match transcript.head.take() {
         Some(head) => (Some(head.status), head.headers),
@@ -47,10 +50,10 @@ pub(crate) async fn run(lane: Rc<Lane>, request: FetchRequest, transcript: Rc<Tr
         phases,
         peer: connection.as_ref().map(|info| info.peer),
         reused: transcript.reused.get(),
-        version: HttpVersion::Http1,
+        version: if http2 { HttpVersion::Http2 } else { HttpVersion::Http1 },
         tls: connection.as_ref().and_then(|info| info.tls.clone()),
         proxy: connection.as_ref().and_then(|info| info.proxy.clone()),
-        capture: transcript.capture(),
+        capture: transcript.capture().filter(|_| !http2),
         error: ended.error,
         hold: ended.hold,
     }
@@ -58,7 +61,7 @@ pub(crate) async fn run(lane: Rc<Lane>, request: FetchRequest, transcript: Rc<Tr
 
 /// A response whose head has come.
 struct Answer {
-    source: AwcSource,
+    source: AnySource,
     /// The `Authorization` that the request carried.
     authorization: Option<String>,
     /// The way that the request took.
@@ -136,19 +139,49 @@ impl Heard {
     }
 }
 
-/// Sends the request, once more when a kept connection turned out dead, and waits for the head of the response.
+/// Sends the request by the protocol that its host speaks, and waits for the head of the response.
 async fn answer(lane: &Lane, request: &FetchRequest, transcript: &Transcript) -> Result<Answer, Ended> {
+    let routes = lane.routes();
+    let url = &request.url;
+    let of_host = routes.rule(url).map_or(&[][..], |rule| &rule.headers);
+    let route = routes.choose(url);
+    let target = Target { host: url.host(), port: url.port(), route };
+    if route.http2 && !lane.http2.is_http1(&target) {
+        let mut fielded = request::fields(&lane.fields, of_host, request).map_err(unsendable)?;
+        let authorization = fielded.authorization.take();
+        let fields = fielded.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+        let built = http2::Request::new(request.method, url, fields, &request.body).map_err(not_sent)?;
+        if let Sent::Answer { body, info, reused } =
+            lane.http2.send(target, built, transcript).await.map_err(not_sent)?
+        {
+            transcript.reused.set(reused);
+            *transcript.shared.borrow_mut() = Some(info);
+            return Ok(Answer { source: AnySource::Http2(body), authorization, route });
+        }
+    }
+    // By now the host is known not to speak HTTP/2: its connections are those of whoever does not ask for it.
+    let route = Route { http2: false, ..route };
+    answer_of_awc(lane, request, route, of_host, transcript).await
+}
+
+/// Sends the request through awc, once more when a kept connection turned out dead.
+async fn answer_of_awc(
+    lane: &Lane,
+    request: &FetchRequest,
+    mut route: Route,
+    of_host: &[(Box<str>, Box<str>)],
+    transcript: &Transcript,
+) -> Result<Answer, Ended> {
     let mut may_repeat = request.method.is_idempotent();
     loop {
-        let unsendable = |message| Ended::failed(Outcome::InvalidUrl, Phase::Queue, message);
-        let routes = lane.routes();
-        let route = routes.choose(&request.url);
-        let of_host = routes.rule(&request.url).map_or(&[][..], |rule| &rule.headers);
         let mut fielded = request::fields(&lane.fields, of_host, request).map_err(unsendable)?;
         let authorization = fielded.authorization.take();
         let built = request::build(&lane.client(), route, fielded, request);
         match built.map_err(unsendable)?.send().await {
-            Ok(response) => return Ok(Answer { source: AwcSource(response), authorization, route }),
+            Ok(response) => {
+                let source = AnySource::Awc(AwcSource(response));
+                return Ok(Answer { source, authorization, route });
+            }
             Err(error) => {
                 // The server closed while the request was on its way: without a byte of an answer it was most likely
                 // not served, and an idempotent one may be repeated in any case (RFC 9110 section 9.2.2).
@@ -158,7 +191,31 @@ async fn answer(lane: &Lane, request: &FetchRequest, transcript: &Transcript) ->
                 }
                 lane.forget_idle(transcript.socket.borrow().as_ref().map(|socket| socket.info.peer));
                 transcript.restart();
+                route = Route { http2: false, ..lane.routes().choose(&request.url) };
             }
+        }
+    }
+}
+
+fn unsendable(message: String) -> Ended {
+    Ended::failed(Outcome::InvalidUrl, Phase::Queue, message)
+}
+
+fn not_sent(error: SendError) -> Ended {
+    Ended::failed(error.outcome, error.phase, error.message)
+}
+
+/// A body by either protocol.
+enum AnySource {
+    Awc(AwcSource),
+    Http2(http2::Body),
+}
+
+impl Source for AnySource {
+    fn poll_more(&mut self, cx: &mut Context<'_>, transcript: &Transcript) -> Poll<More> {
+        match self {
+            Self::Awc(source) => source.poll_more(cx, transcript),
+            Self::Http2(source) => source.poll_more(cx, transcript),
         }
     }
 }

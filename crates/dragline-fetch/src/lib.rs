@@ -21,7 +21,6 @@ mod error;
 mod exchange;
 mod framing;
 mod head;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "used once the exchange asks for it"))]
 mod http2;
 mod inbox;
 mod options;

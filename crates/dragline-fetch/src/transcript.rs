@@ -9,6 +9,7 @@ use dragline_core::fetch::{Capture, FetchLimits, FetchRequest, Method, Phase, Ph
 use tokio::time::Instant;
 
 use crate::clock;
+use crate::dial::ConnInfo;
 use crate::error::Fault;
 use crate::head::FinalHead;
 use crate::inbox::{Inbox, Tape};
@@ -35,6 +36,8 @@ pub(crate) struct Transcript {
     /// The connection of the present attempt, and whether it had served another request.
     pub(crate) socket: RefCell<Option<Rc<Socket>>>,
     pub(crate) reused: Cell<bool>,
+    /// The connection of HTTP/2, which many fetches share.
+    pub(crate) shared: RefCell<Option<Rc<ConnInfo>>>,
     pub(crate) head: RefCell<Option<FinalHead>>,
     pub(crate) fault: Cell<Option<Fault>>,
     /// Whether the last byte of the body was seen.
@@ -124,6 +127,7 @@ impl Transcript {
             sent: Cell::default(),
             socket: RefCell::default(),
             reused: Cell::default(),
+            shared: RefCell::default(),
             head: RefCell::default(),
             fault: Cell::default(),
             whole: Cell::default(),
@@ -290,6 +294,7 @@ impl Transcript {
         self.written.set(None);
         self.first_byte.set(None);
         self.reused.set(false);
+        drop(self.shared.take());
         self.whole.set(false);
         self.fault.set(None);
         drop(self.head.take());
@@ -297,6 +302,12 @@ impl Transcript {
             *tape.borrow_mut() = Tape::default();
         }
         self.enter_phase(Phase::Queue, self.started);
+    }
+
+    /// Returns what is known of the connection.
+    pub(crate) fn connection(&self) -> Option<Rc<ConnInfo>> {
+        let shared = self.shared.borrow().clone();
+        shared.or_else(|| self.socket.borrow().as_ref().map(|socket| Rc::clone(&socket.info)))
     }
 
     /// Takes what was captured.
