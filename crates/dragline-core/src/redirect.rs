@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::fetch::FetchResponse;
+use crate::headers::Headers;
 use crate::url::{CanonicalUrl, UrlError};
 
 /// What becomes of a redirect.
@@ -53,10 +54,22 @@ pub fn judge(
 /// # Source
 /// RFC 9110 sections 10.2.2 and 15.4; resolution by the WHATWG URL standard.
 pub fn location(response: &FetchResponse, from: &CanonicalUrl) -> Option<Result<CanonicalUrl, UrlError>> {
-    if !matches!(response.status, Some(301 | 302 | 303 | 307 | 308)) {
+    location_of(response.status?, &response.headers, from)
+}
+
+/// As [`location`], from status and fields alone.
+///
+/// # Errors
+/// As [`location`].
+pub fn location_of(
+    status: u16,
+    headers: &Headers,
+    from: &CanonicalUrl,
+) -> Option<Result<CanonicalUrl, UrlError>> {
+    if !matches!(status, 301 | 302 | 303 | 307 | 308) {
         return None;
     }
-    let value = response.headers.get("location").filter(|value| !value.is_empty())?;
+    let value = headers.get("location").filter(|value| !value.is_empty())?;
     let reference = match std::str::from_utf8(value) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => Cow::Owned(percent_encoded(value)),
@@ -82,7 +95,6 @@ mod tests {
 
     use super::*;
     use crate::fetch::Phase;
-    use crate::headers::Headers;
     use crate::outcome::Outcome;
 
     fn url(text: &str) -> CanonicalUrl {

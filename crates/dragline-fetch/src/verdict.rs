@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use dragline_core::fetch::{AtCap, BodyHold, FetchError, FetchLimits, FetchRequest, Phase};
 use dragline_core::outcome::Outcome;
+use dragline_core::redirect;
 
 use crate::body::{Body, End, Plan};
 use crate::head::{FinalHead, Framing};
@@ -46,15 +47,12 @@ impl Judged {
 /// Looks whether a redirect has a target.
 fn moved(head: &FinalHead, request: &FetchRequest) -> Ended {
     let unusable = |message: String| Ended::failed(Outcome::RedirectError, Phase::Ttfb, message);
-    let Some(location) = head.headers.get("location") else {
-        return unusable("a redirect without location".into());
-    };
-    let Ok(location) = std::str::from_utf8(location) else {
-        return unusable("the location is not utf-8".into());
-    };
-    match request.url.join(location) {
-        Ok(_) => Ended { outcome: Outcome::Redirect, body: Bytes::new(), wire: 0, error: None, hold: None },
-        Err(error) => unusable(format!("the location cannot be followed: {error}")),
+    match redirect::location_of(head.status, &head.headers, &request.url) {
+        Some(Ok(_)) => {
+            Ended { outcome: Outcome::Redirect, body: Bytes::new(), wire: 0, error: None, hold: None }
+        }
+        Some(Err(error)) => unusable(format!("the location cannot be followed: {error}")),
+        None => unusable("a redirect without location".into()),
     }
 }
 
