@@ -13,8 +13,8 @@ use dragline_core::fetch::HttpVersion;
 use dragline_core::proxy::ProxyRule;
 use dragline_core::url::Origin;
 use dragline_fetch::{
-    ClientIdentity, DnsOptions, Names, PlainHttp, ProxyOptions, ProxyScheme, RequestRule, ResolverKind,
-    Roots, TlsOptions, TransportOptions,
+    AwcTransportFactory, BodyBudget, ClientIdentity, DnsOptions, Names, PlainHttp, ProxyOptions, ProxyScheme,
+    RequestRule, ResolverKind, Roots, TlsOptions, TransportOptions,
 };
 
 /// How the network is reached, with every file and secret read.
@@ -120,14 +120,38 @@ fn tls(plan: &TlsPlan, errors: &mut Vec<String>) -> TlsOptions {
     };
     for file in &plan.ca_files {
         let read = TlsOptions::read_ca_file(file).map_err(|error| format!("tls.ca_files: {error}"));
-        options.extra_roots.extend(keep(read, errors).unwrap_or_default());
+        let Some(extra_roots) = keep(read, errors) else { continue };
+        let trust = TlsOptions { extra_roots: extra_roots.clone(), ..TlsOptions::default() };
+        let usable = try_out(trust, Vec::new());
+        if keep(usable.map_err(|error| format!("tls.ca_files: {}: {error}", file.display())), errors)
+            .is_some()
+        {
+            options.extra_roots.extend(extra_roots);
+        }
     }
     if let (Some(certificate), Some(key)) = (&plan.client_cert, &plan.client_key) {
         let read = ClientIdentity::read(certificate, key);
-        let read = read.map_err(|error| format!("tls.client_cert and tls.client_key: {error}"));
-        options.identity = keep(read, errors);
+        let tried = read.map_err(|error| error.to_string()).and_then(|identity| {
+            let shown = TlsOptions { identity: Some(identity.clone()), ..TlsOptions::default() };
+            let files = format!("{} with {}", certificate.display(), key.display());
+            try_out(shown, Vec::new()).map(|()| identity).map_err(|error| format!("{files}: {error}"))
+        });
+        options.identity =
+            keep(tried.map_err(|error| format!("tls.client_cert and tls.client_key: {error}")), errors);
     }
     options
+}
+
+/// Makes a transport of these alone, so that what it would not take is told by its name. Nothing is dialled.
+fn try_out(tls: TlsOptions, proxies: Vec<ProxyOptions>) -> Result<(), String> {
+    let mut options = TransportOptions::new("dragline", Arc::new(BodyBudget::new(1)));
+    options.tls = TlsOptions { roots: Roots::Mozilla, ..tls };
+    options.proxies = proxies;
+    let tried = AwcTransportFactory::new(options);
+    tried.map(|_| ()).map_err(|error| match std::error::Error::source(&error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    })
 }
 
 fn proxy(plan: &ProxyPlan) -> Result<ProxyOptions, String> {
@@ -137,7 +161,7 @@ fn proxy(plan: &ProxyPlan) -> Result<ProxyOptions, String> {
         ProxySchemePlan::Socks5 => (ProxyScheme::Socks5, Names::ResolvedHere),
         ProxySchemePlan::Socks5h => (ProxyScheme::Socks5, Names::ResolvedByProxy),
     };
-    Ok(ProxyOptions {
+    let options = ProxyOptions {
         name: plan.name.clone(),
         scheme,
         host: plan.host.clone(),
@@ -148,7 +172,9 @@ fn proxy(plan: &ProxyPlan) -> Result<ProxyOptions, String> {
             PlainHttpPlan::Absolute => PlainHttp::AbsoluteForm,
         },
         names,
-    })
+    };
+    try_out(TlsOptions::default(), vec![options.clone()])?;
+    Ok(options)
 }
 
 /// Turns names of proxies into their places; a checked plan names none that is not there.
@@ -211,7 +237,7 @@ mod tests {
              [[request]]\nhosts = ['e']\nheaders = ['X-A: b']\nhttp_versions = ['1.1']\n",
         )
         .unwrap();
-        let mut options = TransportOptions::new("test", Arc::new(dragline_fetch::BodyBudget::new(1)));
+        let mut options = TransportOptions::new("test", Arc::new(BodyBudget::new(1)));
         network.apply(&mut options);
         assert_eq!(
             options.dns.resolver,

@@ -4,11 +4,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use dragline::config::Plan;
+use dragline::config::{LogUrls, Plan};
 use dragline::core::Outcome;
 use dragline::engine::follow::{FollowOptions, Follower, FollowerParts};
 use dragline::engine::{Clock, Tasks};
 use dragline::fetch::{AwcTransportFactory, BodyBudget, TransportFactory, TransportOptions};
+use dragline::telemetry::escape::LoggedUrls;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, Sender};
 
@@ -130,6 +131,10 @@ async fn fetch_all(
         transport: factory.open(),
         cookies: template.cookies.clone(),
         keyring: template.keyring.clone(),
+        log_urls: match plan.log.urls {
+            LogUrls::Full => LoggedUrls::Full,
+            LogUrls::NoQuery => LoggedUrls::NoQuery,
+        },
         seed: 0,
     });
     let options = FollowOptions { redirects_max, robots: plan.rules.robots.obey };

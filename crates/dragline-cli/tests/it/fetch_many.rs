@@ -106,6 +106,16 @@ fn people_are_told_on_standard_error_when_they_ask() {
 }
 
 #[test]
+fn body_and_record_go_to_places_of_their_own() {
+    let (server, place) = (server(), Place::new());
+    let url = server.url("/abc").to_string();
+    let ended = fetch(&place, &[&url, "--output=-", "--jsonl=record"]);
+    ended.assert(0, &["1 fetched: ok 1"]);
+    assert_eq!(ended.stdout, "/abc");
+    assert_eq!(parse(&fs::read_to_string(place.path("record")).expect("it was written")).len(), 1);
+}
+
+#[test]
 fn a_reader_that_goes_away_ends_it_quietly() {
     let (server, place) = (server(), Place::new());
     let urls: String = (0..500).map(|number| format!("{}\n", server.url(&format!("/{number}")))).collect();

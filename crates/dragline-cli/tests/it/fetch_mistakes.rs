@@ -52,6 +52,9 @@ fn files_of_the_configuration_are_named_with_what_is_wrong_with_them() {
         place.crawl(&["-c", "bad.toml", URL]).assert(3, words);
     };
     check("[tls]\nca_files = ['no.pem', 'none.pem']\n", &["no.pem: it holds no certificate", "none.pem: "]);
+    // Base64 that is no certificate.
+    place.write("junk.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    check("[tls]\nca_files = ['junk.pem']\n", &["tls.ca_files: junk.pem: ", "not a certificate"]);
     check("[tls]\nclient_cert = 'no.pem'\nclient_key = 'no.pem'\n", &["tls.client_cert", "no.pem: "]);
     check(
         "[[proxy]]\nname = 'a'\nurl = 'http://127.0.0.1:9'\nuser = 'me'\npassword_env = 'NOT_SET_BY_ANYBODY'\n",

@@ -208,3 +208,22 @@ fn routes_decide_which_hosts_take_which_proxy() {
         [Value::Null, "home".into(), "office".into()]
     );
 }
+
+#[test]
+fn a_crawl_goes_through_proxies_too() {
+    let Some(proxy) = Proxy::start(Kind::Socks) else { return };
+    let server = site();
+    let config = format!(
+        "[[proxy]]\nname = 'office'\nurl = 'socks5://{}'\nuser = 'me'\npassword_file = 'password'\n",
+        proxy.address
+    );
+    proxy.place.write("crawl.toml", &config);
+    let crawl = |password: &str, code: i32| {
+        proxy.place.write("password", password);
+        proxy.place.crawl(&["-c", "crawl.toml", "--fresh", server.url("/").as_str()]).assert(code, &[]);
+    };
+    crawl("wrong", 4);
+    assert_eq!(server.log().connections(), 0, "nobody is reached past the proxy");
+    crawl("s3cret\n", 0);
+    assert_eq!((server.log().count_of("/robots.txt"), server.log().count_of("/")), (1, 1));
+}

@@ -3,6 +3,7 @@
 mod demo;
 mod documentation;
 mod endings;
+mod fetch_http2;
 mod fetch_kit;
 mod fetch_many;
 mod fetch_mistakes;

@@ -13,6 +13,7 @@ use dragline_core::redirect::{self, RedirectVerdict};
 use dragline_core::rules::CrawlRules;
 use dragline_core::{CanonicalUrl, FetchError, Outcome, Time};
 use dragline_fetch::Transport;
+use dragline_telemetry::escape::LoggedUrls;
 
 use super::admission::{Hosts, Refusal, Slot};
 use super::next;
@@ -39,6 +40,8 @@ pub struct FollowerParts {
     pub cookies: Option<Arc<CookieJar>>,
     /// The credentials of fetches of robots.txt; other fetches carry their own.
     pub keyring: Option<Arc<Keyring>>,
+    /// How much of a URL log lines show.
+    pub log_urls: LoggedUrls,
     /// Feeds the jitter of penalties.
     pub seed: u64,
 }
@@ -85,6 +88,7 @@ pub(super) struct Inner {
     pub(super) transport: Rc<dyn Transport>,
     pub(super) cookies: Option<Arc<CookieJar>>,
     pub(super) keyring: Option<Arc<Keyring>>,
+    log_urls: LoggedUrls,
     pub(super) hosts: Rc<Hosts>,
     pub(super) robots: RobotsMemory,
 }
@@ -100,7 +104,7 @@ struct Journey {
 impl Follower {
     /// Starts one; must be called within an actix system or another set of local tasks.
     pub fn new(parts: FollowerParts) -> Self {
-        let FollowerParts { clock, rules, limits, transport, cookies, keyring, seed } = parts;
+        let FollowerParts { clock, rules, limits, transport, cookies, keyring, log_urls, seed } = parts;
         let hosts = Rc::new(Hosts::new(clock, rules.politeness.clone(), seed));
         let mut tasks = Tasks::default();
         let tended = Rc::clone(&transport);
@@ -111,7 +115,7 @@ impl Follower {
             }
         });
         let robots = RobotsMemory::default();
-        let inner = Inner { clock, rules, limits, transport, cookies, keyring, hosts, robots };
+        let inner = Inner { clock, rules, limits, transport, cookies, keyring, log_urls, hosts, robots };
         Self { inner: Rc::new(inner), tasks: Rc::new(RefCell::new(tasks)) }
     }
 
@@ -138,7 +142,7 @@ impl Follower {
         let Journey { url, chain, robots, waited } = journey.into_inner();
         tracing::debug!(
             target: "dragline::fetch",
-            %url,
+            url = %self.inner.log_urls.show(url.as_str()),
             outcome = %response.outcome,
             status = response.status,
             hops = chain.len(),

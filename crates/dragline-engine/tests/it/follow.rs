@@ -9,6 +9,7 @@ use dragline_core::{CanonicalUrl, Outcome, Phase};
 use dragline_engine::follow::{FollowOptions, Followed, Follower, FollowerParts};
 use dragline_engine::{Clock, Tasks};
 use dragline_fetch::TransportFactory;
+use dragline_telemetry::escape::LoggedUrls;
 use dragline_testkit::{SimReply, SimWeb};
 
 const FOLLOW: FollowOptions = FollowOptions { redirects_max: Some(3), robots: false };
@@ -35,9 +36,9 @@ fn run<T: Future>(web: &SimWeb, gap: Duration, test: impl FnOnce(Follower) -> T)
         (rules.politeness.delay, rules.politeness.adaptive) = (gap, false);
         let limits = Arc::new(FetchLimits { deadline: secs(20), ..FetchLimits::default() });
         let (rules, transport) = (Arc::new(rules), web.open());
-        let (clock, cookies, keyring) = (Clock::start(), None, None);
-        test(Follower::new(FollowerParts { clock, rules, limits, transport, cookies, keyring, seed: 7 }))
-            .await
+        let (clock, cookies, keyring, log_urls) = (Clock::start(), None, None, LoggedUrls::Full);
+        let parts = FollowerParts { clock, rules, limits, transport, cookies, keyring, log_urls, seed: 7 };
+        test(Follower::new(parts)).await
     })
 }
 
