@@ -6,6 +6,7 @@ mod bodies;
 mod connections;
 mod framing;
 mod heads;
+mod http2;
 mod limits;
 mod names;
 mod proxies;
