@@ -3,7 +3,6 @@
 mod demo;
 mod documentation;
 mod endings;
-mod fetch_http2;
 mod fetch_kit;
 mod fetch_many;
 mod fetch_mistakes;
@@ -11,6 +10,8 @@ mod fetch_nginx;
 mod fetch_proxies;
 mod fetch_requests;
 mod fetching;
+mod hostile;
+mod hostile_run;
 mod http;
 mod logging;
 mod manners;

@@ -31,7 +31,7 @@ pub(super) fn write(book: &mut Book) -> io::Result<()> {
     framing::write(book);
     chunks::write(book);
     heads::write(book);
-    statuses::write(book);
+    statuses::write(book)?;
     let origin = format!("http://{}", book.main);
     book.rows_at("head-method", HEAD, &origin, Ask::Head);
     codings::write(book)?;

@@ -1,6 +1,7 @@
 //! Writes down ways into private networks by names, by changing their addresses, and by rules for robots.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use dragline_core::Outcome;
 
@@ -17,6 +18,9 @@ const BLOCKED_OR_REFUSED: &[Outcome] = &[Outcome::Blocked, Outcome::ConnectError
 const MIXED: &[Outcome] = &[Outcome::Ok, Outcome::Blocked];
 /// What a page may end as whose rules for robots are behind the guard.
 const NO_RULES: &[Outcome] = &[Outcome::Ok, Outcome::Blocked, Outcome::RobotsDenied];
+
+/// A little more than the second for which every answer is remembered by careful resolvers.
+const FORGOTTEN: Duration = Duration::from_millis(1_200);
 
 /// Names, and the private addresses they resolve to.
 const PRIVATE: &[(&str, &str)] = &[
@@ -109,7 +113,8 @@ fn rebinding(book: &mut Book) {
         // The first answer leads to the site, which leads back to the name on the canary's port.
         let target = format!("http://{host}:{}/", book.canaries.v4.port());
         let name = format!("guard/{name}");
-        book.script(format!("/{name}"), vec![to("302 Found", target.as_bytes())]);
+        // Late enough that an answer which must not be remembered has been forgotten.
+        book.script(format!("/{name}"), vec![Act::Wait(FORGOTTEN), to("302 Found", target.as_bytes())]);
         let url = format!("http://{host}:{}/{name}", book.main.port());
         let accepted: Vec<_> = BLOCKED_OR_REFUSED.iter().chain(BLOCKED_OR_NO_NAME).copied().collect();
         book.expect(&name, url, &accepted, Sent::Never).guarded = true;

@@ -9,6 +9,10 @@
 //!
 //! Everything happens on loopback: sites on 127.0.0.1, canaries on 127.0.0.2 and `::1` that nobody may reach. Every
 //! stall ends when the client closes, or after [`HOLD_MAX`]; every endless stream ends after [`ENDLESS_BYTES_MAX`].
+//!
+//! What is expected holds for a client that gives up after 2 s without a byte and 4 s in all, takes bodies up to
+//! [`BODY_BYTES_MAX`], may dial [`ALLOW_NETWORKS`], asks the site's name server, trusts its authority, does not wait
+//! between requests, and has no other limit than those of `FetchLimits::default()`.
 
 mod act;
 mod behaviour;

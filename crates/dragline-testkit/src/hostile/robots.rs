@@ -20,8 +20,15 @@ const UNREACHABLE: &[Outcome] = &[
     Outcome::ProtocolError,
     Outcome::Deferred,
 ];
-const OK_OR_DENIED: &[Outcome] =
-    &[Outcome::Ok, Outcome::RobotsDenied, Outcome::ProtocolError, Outcome::TooLarge, Outcome::DecodeError];
+/// Nobody can say whether there are rules, or what they are.
+const OK_OR_DENIED: &[Outcome] = &[
+    Outcome::Ok,
+    Outcome::RobotsDenied,
+    Outcome::Deferred,
+    Outcome::ProtocolError,
+    Outcome::TooLarge,
+    Outcome::DecodeError,
+];
 const DENY_ALL: &str = "User-agent: *\nDisallow: /\n";
 /// Every name below it is an origin of its own.
 const PARENT: &str = ".robots.hostile.test";

@@ -59,6 +59,7 @@ struct Shared {
     scripts: BTreeMap<String, Script>,
     zone: Zone,
     open: AtomicUsize,
+    requests: AtomicUsize,
     leaks: Mutex<Vec<String>>,
 }
 
@@ -75,7 +76,13 @@ impl HostileSite {
         questions.set_nonblocking(true)?;
         let dns = questions.local_addr()?;
         let hosts = zone.fixed();
-        let shared = Shared { scripts, zone, open: AtomicUsize::new(0), leaks: Mutex::default() };
+        let shared = Shared {
+            scripts,
+            zone,
+            open: AtomicUsize::new(0),
+            requests: AtomicUsize::new(0),
+            leaks: Mutex::default(),
+        };
         let shared = Arc::new(shared);
         let (listeners, doors): (Vec<StdListener>, Vec<Door>) = doors.into_iter().unzip();
         let serving = Arc::clone(&shared);
@@ -108,6 +115,11 @@ impl HostileSite {
     /// Returns how many connections reached an address that nobody may reach.
     pub fn canary_hits(&self) -> usize {
         self.canaries.hits()
+    }
+
+    /// Returns how many requests were read.
+    pub fn requests(&self) -> usize {
+        self.shared.requests.load(Ordering::Relaxed)
     }
 
     /// Returns the paths at which [`SECRET`] arrived though it was meant for another origin.
@@ -197,6 +209,7 @@ async fn answer_requests(mut wire: Wire, shared: &Shared) -> io::Result<()> {
     let mut served = 0_u32;
     while let Some(head) = timeout(HOLD_MAX, read_head(&mut wire, &mut buffer)).await?? {
         let Some(request) = Request::parse(&head) else { return Ok(()) };
+        shared.requests.fetch_add(1, Ordering::Relaxed);
         shared.look_for_secrets(&head, request.path);
         let next = match shared.script(&request) {
             None => wire.play(&[Act::send([UNKNOWN_HEAD, UNKNOWN].concat())]).await?,

@@ -1,8 +1,11 @@
 //! Writes down odd status lines, and statuses that say more than they seem (RFC 9112 section 4).
 
+use std::io;
+
 use dragline_core::Outcome;
 
-use super::book::Book;
+use super::behaviour::Ask;
+use super::book::{Book, Door};
 use super::row::Then::{Close, Keep};
 use super::row::{Body, HTTP_ERROR, OK, OK_OR_REFUSED, REFUSED, Row, row};
 
@@ -81,6 +84,23 @@ const LINES: &[Row] = &[
         .status(&[421]),
     row("500-chunked", HTTP_ERROR, Body::Whole, "HTTP/1.1 500 x\r\n{chunked}{chunk}0\r\n\r\n", Keep)
         .status(&[500]),
+    row("600", ERROR_OR_REFUSED, Body::Whole, "HTTP/1.1 600 x\r\n{length}{body}", Close).status(&[600]),
+    row("999", ERROR_OR_REFUSED, Body::Whole, "HTTP/1.1 999 x\r\n{length}{body}", Close).status(&[999]),
+];
+
+/// Answers that ask to be left alone: each from an origin of its own, since whoever obeys asks it nothing else.
+const LEAVE_ALONE: &[Row] = &[
+    row("429-at-once", HTTP_ERROR, Body::Whole, "HTTP/1.1 429 x\r\nRetry-After: 0\r\n{length}{body}", Keep)
+        .status(&[429]),
+    row(
+        "429-a-week",
+        HTTP_ERROR,
+        Body::Whole,
+        "HTTP/1.1 429 x\r\nRetry-After: 604800\r\n{length}{body}",
+        Keep,
+    )
+    .status(&[429]),
+    row("503", HTTP_ERROR, Body::Whole, "HTTP/1.1 503 x\r\n{length}{body}", Keep).status(&[503]),
     row(
         "503-until-close",
         HTTP_ERROR,
@@ -113,11 +133,14 @@ const LINES: &[Row] = &[
         Keep,
     )
     .status(&[429]),
-    row("600", ERROR_OR_REFUSED, Body::Whole, "HTTP/1.1 600 x\r\n{length}{body}", Close).status(&[600]),
-    row("999", ERROR_OR_REFUSED, Body::Whole, "HTTP/1.1 999 x\r\n{length}{body}", Close).status(&[999]),
 ];
 
 /// Writes the family down.
-pub(super) fn write(book: &mut Book) {
+pub(super) fn write(book: &mut Book) -> io::Result<()> {
     book.rows("status", LINES);
+    for row in LEAVE_ALONE {
+        let address = book.door(Door::Web)?;
+        book.rows_at("status", std::slice::from_ref(row), &format!("http://{address}"), Ask::Get);
+    }
+    Ok(())
 }

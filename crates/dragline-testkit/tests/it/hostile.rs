@@ -83,10 +83,10 @@ fn transport(site: &HostileSite) -> AwcTransport {
 fn limits() -> FetchLimits {
     FetchLimits {
         deadline: Duration::from_secs(4),
-        dns_timeout: Duration::from_secs(1),
-        connect_timeout: Duration::from_secs(1),
-        first_byte_timeout: Duration::from_secs(1),
-        idle_body_timeout: Duration::from_secs(1),
+        dns_timeout: Duration::from_secs(2),
+        connect_timeout: Duration::from_secs(2),
+        first_byte_timeout: Duration::from_secs(2),
+        idle_body_timeout: Duration::from_secs(2),
         body_bytes_max: BODY_BYTES_MAX as u64,
         ..FetchLimits::default()
     }
