@@ -1,7 +1,7 @@
 //! Fetches one URL and never calls a broken response fine.
 //!
 //! ```text
-//! Transport::fetch -> exchange -> watch (limits) -> awc client -> connector -> route, dial (resolve, guard, tcp, tls)
+//! Transport::fetch -> exchange -> watch (limits) -> awc client -> connector -> dial (resolve, guard, tcp, proxy, tls)
 //!                        |                              |             |
 //!                        +-- body (caps, decode, budget)+--- tap <----+-- reaper
 //!                                                             +-- head, framing (pure)

@@ -3,6 +3,8 @@
 //! Everything here is pure over any stream; dialling, names and the address guard are the dialler's.
 
 mod absolute;
+#[cfg(test)]
+mod arbitrary;
 mod connect;
 mod destination;
 mod socks5;
