@@ -4,8 +4,9 @@ use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use dragline_core::fetch::Phase;
+use dragline_core::fetch::{FetchLimits, Phase};
 use dragline_core::guard::Guard;
 use tokio::net::TcpStream;
 
@@ -61,6 +62,12 @@ pub(super) struct Reached {
     pub(super) absolute: Option<Absolute>,
 }
 
+/// Returns the limit for connecting and the TLS handshake of the current fetch.
+pub(super) fn connect_limit() -> Duration {
+    let limit = transcript::current(|fetch| fetch.limits.connect_timeout);
+    limit.unwrap_or_else(|| FetchLimits::default().connect_timeout)
+}
+
 impl Dialer {
     pub(crate) fn new(means: Arc<Means>) -> Self {
         Self { means, dns: Cell::default() }
@@ -101,7 +108,9 @@ impl Dialer {
         let addresses = self.allowed_addresses(target).await?;
         let started = clock::now();
         transcript::current(|fetch| fetch.enter_phase(Phase::Connect, started));
-        let (tcp, peer) = eyeballs::connect(&addresses, target.port).await.map_err(DialError::Tcp)?;
+        // The same limit ends the phase, but does not know which address it was waited for.
+        let due = clock::after(started, connect_limit());
+        let (tcp, peer) = eyeballs::connect(&addresses, target.port, due).await.map_err(DialError::Tcp)?;
         transcript::current(|fetch| fetch.connect.set(Some(clock::now() - started)));
         Ok(Reached { tcp, peer, proxy: None, absolute: None })
     }

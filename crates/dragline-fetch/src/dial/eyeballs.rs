@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::clock;
 use crate::error::Unreached;
@@ -14,22 +15,26 @@ use crate::error::Unreached;
 /// How long an attempt goes on alone before the next begins beside it (RFC 8305 section 5).
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// Connects to the first address that answers; the attempts at the others are given up. Nobody waits here: the
-/// caller's limit ends it.
+/// Connects to the first address that answers, until `due`; the attempts at the others are given up.
 ///
 /// # Errors
-/// When every attempt failed; names the one that failed last.
+/// When every attempt failed, or none succeeded in time; names the one that failed last.
 ///
 /// # Cancel safety
 /// Dropping the future closes what was opened.
-pub(super) async fn connect(addresses: &[IpAddr], port: u16) -> Result<(TcpStream, SocketAddr), Unreached> {
+pub(super) async fn connect(
+    addresses: &[IpAddr],
+    port: u16,
+    due: Instant,
+) -> Result<(TcpStream, SocketAddr), Unreached> {
     let (tcp, peer) = match addresses {
         [address] => {
             let peer = SocketAddr::new(*address, port);
-            let connected = TcpStream::connect(peer).await;
+            let connected = tokio::time::timeout_at(due, TcpStream::connect(peer)).await;
+            let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
             (connected.map_err(|error| Unreached { last: peer, kind: error.kind(), tried: 1 })?, peer)
         }
-        _ => race(interleaved(addresses), port).await?,
+        _ => race(interleaved(addresses), port, due).await?,
     };
     tcp.set_nodelay(true).map_err(|error| Unreached { last: peer, kind: error.kind(), tried: 1 })?;
     Ok((tcp, peer))
@@ -66,17 +71,26 @@ impl Attempt {
 }
 
 /// Begins one attempt after the other: when the stagger has passed, or as soon as one fails.
-async fn race(order: Vec<IpAddr>, port: u16) -> Result<(TcpStream, SocketAddr), Unreached> {
+async fn race(order: Vec<IpAddr>, port: u16, due: Instant) -> Result<(TcpStream, SocketAddr), Unreached> {
     let mut waiting = order.into_iter();
     let mut attempts: Vec<Attempt> = Vec::new();
     let unspecified = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), port);
     let mut failed = Unreached { last: unspecified, kind: io::ErrorKind::AddrNotAvailable, tried: 0 };
     let mut timer = pin!(tokio::time::sleep_until(clock::now()));
+    let mut end = pin!(tokio::time::sleep_until(due));
     std::future::poll_fn(|cx| {
         loop {
             let before = attempts.len();
             if let Some(connected) = poll_attempts(&mut attempts, &mut failed, cx) {
                 return Poll::Ready(Ok(connected));
+            }
+            if let (Some(latest), Poll::Ready(())) = (attempts.last(), end.as_mut().poll(cx)) {
+                let tried = failed.tried + attempts.len();
+                return Poll::Ready(Err(Unreached {
+                    last: latest.peer,
+                    kind: io::ErrorKind::TimedOut,
+                    tried,
+                }));
             }
             let is_next =
                 attempts.len() < before || attempts.is_empty() || timer.as_mut().poll(cx).is_ready();
@@ -136,6 +150,6 @@ mod tests {
 
     #[tokio::test]
     async fn no_address_is_no_connection() {
-        assert_eq!(connect(&[], 80).await.unwrap_err().tried, 0);
+        assert_eq!(connect(&[], 80, clock::now()).await.unwrap_err().tried, 0);
     }
 }

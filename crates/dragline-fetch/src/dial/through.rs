@@ -2,12 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
 
-use dragline_core::fetch::{FetchLimits, Phase};
+use dragline_core::fetch::Phase;
 use dragline_core::guard::is_own_host;
+use tokio::time::Instant;
 
-use super::dialer::Reached;
+use super::dialer::{Reached, connect_limit};
 use super::{Dialer, Target, eyeballs};
 use crate::error::{DialError, ProxyFault};
 use crate::options::{Names, ProxyScheme};
@@ -64,11 +64,13 @@ impl Dialer {
         }
         let started = clock::now();
         transcript::current(|fetch| fetch.enter_phase(Phase::Connect, started));
-        let limit = limit();
+        // Four fifths of the limit for connecting, so that it passes first and names the proxy.
+        let limit = connect_limit() * 4 / 5;
         let due = clock::after(started, limit);
         let mut failed = ProxyFault::Protocol("there is nothing to ask it for");
         for destination in destinations {
-            let asked = tokio::time::timeout_at(due, ask(proxy, target, &addresses, *destination)).await;
+            let asked =
+                tokio::time::timeout_at(due, ask(proxy, target, (&addresses, due), *destination)).await;
             match asked.unwrap_or(Err(ProxyFault::Timeout(limit))) {
                 Ok(reached) => {
                     transcript::current(|fetch| fetch.connect.set(Some(clock::now() - started)));
@@ -82,21 +84,14 @@ impl Dialer {
     }
 }
 
-/// Returns the limit of everything up to the proxy's consent: four fifths of that for connecting, so that it passes
-/// first and names the proxy.
-fn limit() -> Duration {
-    let limit = transcript::current(|fetch| fetch.limits.connect_timeout);
-    limit.unwrap_or_else(|| FetchLimits::default().connect_timeout) * 4 / 5
-}
-
 /// Connects to the proxy and asks for one destination. In absolute form nothing is asked: the requests themselves say.
 async fn ask(
     proxy: &Proxy,
     target: Target<'_>,
-    addresses: &[IpAddr],
+    (addresses, due): (&[IpAddr], Instant),
     destination: Destination<'_>,
 ) -> Result<Reached, ProxyFault> {
-    let (mut tcp, peer) = eyeballs::connect(addresses, proxy.port).await.map_err(ProxyFault::Tcp)?;
+    let (mut tcp, peer) = eyeballs::connect(addresses, proxy.port, due).await.map_err(ProxyFault::Tcp)?;
     let mut absolute = None;
     match proxy.scheme {
         ProxyScheme::Http if proxy.absolute_form && !target.route.tls => {

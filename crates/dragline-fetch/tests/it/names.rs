@@ -234,6 +234,27 @@ fn beside(dead: &str, alive: &str) -> (Server, (TcpListener, Vec<TcpStream>)) {
 }
 
 #[test]
+fn addresses_that_never_answer_are_named_when_time_is_up() {
+    let held = full("127.0.0.1");
+    let at = held.0.local_addr().expect("an address");
+    let mut options = options();
+    let dead = addresses(&["127.0.0.1"]);
+    options.dns.hosts.insert("dead.test".into(), dead.clone());
+    options.dns.hosts.insert("refused.test".into(), [addresses(&["127.0.0.2"]), dead].concat());
+    with_transport(options, async |transport: AwcTransport| {
+        for (host, tried) in [("dead.test", ""), ("refused.test", " (the last of 2 addresses, all failed)")] {
+            let limits = FetchLimits { connect_timeout: Duration::from_millis(300), ..limits() };
+            let url = CanonicalUrl::parse(&format!("http://{host}:{}/", at.port())).expect("a url");
+            let response = transport.fetch(with_limits(&url, limits)).await;
+            let expected =
+                format!("timeout - [] | connecting to {at} failed: timed out{tried} (in phase connect)");
+            assert_eq!(told(&response), expected);
+        }
+    });
+    drop(held);
+}
+
+#[test]
 fn the_families_of_addresses_are_both_dialled() {
     let listener = TcpListener::bind("[::1]:0").expect("a port");
     let server = Server::run_at(listener, |_| vec![send(OK)]);
