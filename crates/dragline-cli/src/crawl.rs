@@ -24,10 +24,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Fault> {
 pub(crate) fn crawl(plan: &Plan, origins: Origins, show: &ShowArgs) -> Result<Exit, Fault> {
     let bar = Bar::new(show.progress);
     let log_events = log::start(&plan.log, show, &bar)?;
+    // Before anything is written: what cannot be read must leave nothing behind.
+    let network = config::network(plan)?;
     let console = plan.admin.listen.map(Console::bind).transpose().map_err(Fault::nothing_started)?;
     let earlier = if plan.output.fresh { Earlier::Replace } else { Earlier::Refuse };
     let folder = OutputFolder::open(&plan.output.dir, earlier).map_err(of_output)?;
-    let mut builder = CrawlBuilder::from_plan(plan).origins(origins).log_events(log_events).handle_signals();
+    let mut builder = CrawlBuilder::from_plan(plan).network_read(network).origins(origins);
+    builder = builder.log_events(log_events).handle_signals();
     for sink in folder.sinks(plan.output.skipped_rows_max).map_err(of_output)? {
         builder = builder.sink(sink);
     }

@@ -34,9 +34,10 @@ pub struct CrawlBuilder {
     pub(crate) guard: GuardRules,
     pub(crate) limits: FetchLimits,
     pub(crate) accept: Option<String>,
-    network_plan: NetworkPlan,
+    /// What is still to be read.
+    network_plan: Option<NetworkPlan>,
     http_versions: Vec<HttpVersion>,
-    /// What the plan of the network came to; made by `build`.
+    /// What it came to; `build` reads it unless the caller has.
     pub(crate) network: Network,
     pub(crate) concurrency: usize,
     pub(crate) fetchers: Option<usize>,
@@ -73,7 +74,7 @@ impl CrawlBuilder {
             guard: plan.guard.clone(),
             limits: plan.fetch.limits.clone(),
             accept: Some(plan.fetch.accept.clone()),
-            network_plan: plan.network.clone(),
+            network_plan: Some(plan.network.clone()),
             http_versions: plan.fetch.http_versions.clone(),
             network: Network::default(),
             concurrency: count(plan.fetch.concurrency),
@@ -152,7 +153,13 @@ impl CrawlBuilder {
     /// Changes how the network is reached: names, TLS, proxies, fields, credentials, cookies. Files and secrets that it
     /// names are read by [`CrawlBuilder::build`].
     pub fn network(mut self, change: impl FnOnce(&mut NetworkPlan)) -> Self {
-        change(&mut self.network_plan);
+        change(self.network_plan.get_or_insert_default());
+        self
+    }
+
+    /// Takes the network as it was read from the plan ([`Network::of_plan`]), so that its files are not read again.
+    pub fn network_read(mut self, network: Network) -> Self {
+        (self.network, self.network_plan) = (network, None);
         self
     }
 
@@ -275,10 +282,12 @@ impl CrawlBuilder {
                 faults.push(BuildError::HandlerTwice((*name).into()));
             }
         }
-        match Network::read(&self.network_plan, &self.http_versions) {
-            Ok(network) => self.network = network,
-            Err(errors) => {
-                faults.extend(errors.0.into_iter().map(|error| BuildError::Unreadable(error.into())));
+        if let Some(plan) = self.network_plan.take() {
+            match Network::read(&plan, &self.http_versions) {
+                Ok(network) => self.network = network,
+                Err(errors) => {
+                    faults.extend(errors.0.into_iter().map(|error| BuildError::Unreadable(error.into())));
+                }
             }
         }
         if faults.is_empty() { Ok(Crawl::new(self)) } else { Err(BuildErrors(faults)) }
