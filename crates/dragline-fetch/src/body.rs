@@ -119,6 +119,9 @@ pub(crate) async fn read(
 ) -> Body {
     // A coding may be `identity`: then the bytes stay in the inbox, and each of them is no news.
     transcript.inbox.borrow_mut().want_at_once(plan.pipeline.is_some());
+    if let Some(body) = at_hand(&plan, transcript, budget) {
+        return body;
+    }
     let mut reading = Reading { credit: Credit::open(budget), decoded: Vec::new(), wire: 0, plan };
     let end = loop {
         if let Err(end) = reading.take(transcript).await {
@@ -146,6 +149,19 @@ pub(crate) async fn read(
             Body { bytes, wire, end, hold }
         }
     }
+}
+
+/// Takes a body that came with its head, as most do, when nothing needs to be done to it.
+///
+/// Its source is not asked again: the connection is free since the head.
+fn at_hand(plan: &Plan, transcript: &Transcript, budget: &Arc<BodyBudget>) -> Option<Body> {
+    let mut inbox = transcript.inbox.borrow_mut();
+    let wire = inbox.len();
+    if !transcript.whole.get() || plan.pipeline.is_some() || wire > plan.cap {
+        return None;
+    }
+    let hold = Some(budget.take_at_once(wire)?);
+    Some(Body { bytes: inbox.finish(), wire, end: End::Whole, hold })
 }
 
 /// Reads what is left of a body that nobody wants, as far as that is cheaper than a new connection; returns its bytes.

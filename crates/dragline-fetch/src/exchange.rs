@@ -1,6 +1,6 @@
 //! Carries out one request by the protocol its host speaks, as often as a dead connection or a challenge of the server asks for.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -28,7 +28,8 @@ use crate::watch::watched;
 /// # Cancel safety
 /// Dropping the future closes the connection and gives back the credits.
 pub(crate) async fn run(lane: Rc<Lane>, request: FetchRequest, transcript: Rc<Transcript>) -> FetchResponse {
-    let ended = match watched(&transcript, carry_out(&lane, &request, &transcript)).await {
+    let work = pin!(carry_out(&lane, &request, &transcript));
+    let ended = match watched(&transcript, work).await {
         Ok(ended) => ended,
         Err((passed, phase)) => timed_out(&transcript, &request, passed, phase),
     };
@@ -147,21 +148,37 @@ async fn answer(lane: &Lane, request: &FetchRequest, transcript: &Transcript) ->
     let route = routes.choose(url);
     let target = Target { host: url.host(), port: url.port(), route };
     if route.http2 && !lane.http2.is_http1(&target) {
-        let mut fielded = request::fields(&lane.fields, of_host, request).map_err(unsendable)?;
-        let authorization = fielded.authorization.take();
-        let fields = fielded.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
-        let built = http2::Request::new(request.method, url, fields, &request.body).map_err(not_sent)?;
-        if let Sent::Answer { body, info, reused } =
-            lane.http2.send(target, built, transcript).await.map_err(not_sent)?
-        {
-            transcript.reused.set(reused);
-            *transcript.shared.borrow_mut() = Some(info);
-            return Ok(Answer { source: AnySource::Http2(body), authorization, route });
+        // In a box, so that fetches without it are not larger for it.
+        let asking = Box::pin(answer_of_http2(lane, request, target, of_host, transcript));
+        if let Some(answer) = asking.await? {
+            return Ok(answer);
         }
     }
     // By now the host is known not to speak HTTP/2: its connections are those of whoever does not ask for it.
     let route = Route { http2: false, ..route };
     answer_of_awc(lane, request, route, of_host, transcript).await
+}
+
+/// Sends the request over HTTP/2; `None` when the host turns out not to speak it.
+async fn answer_of_http2(
+    lane: &Lane,
+    request: &FetchRequest,
+    target: Target<'_>,
+    of_host: &[(Box<str>, Box<str>)],
+    transcript: &Transcript,
+) -> Result<Option<Answer>, Ended> {
+    let mut fielded = request::fields(&lane.fields, of_host, request).map_err(unsendable)?;
+    let authorization = fielded.authorization.take();
+    let fields = fielded.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+    let built = http2::Request::new(request.method, &request.url, fields, &request.body).map_err(not_sent)?;
+    match lane.http2.send(target, built, transcript).await.map_err(not_sent)? {
+        Sent::Answer { body, info, reused } => {
+            transcript.reused.set(reused);
+            *transcript.shared.borrow_mut() = Some(info);
+            Ok(Some(Answer { source: AnySource::Http2(body), authorization, route: target.route }))
+        }
+        Sent::Http1 => Ok(None),
+    }
 }
 
 /// Sends the request through awc, once more when a kept connection turned out dead.

@@ -21,6 +21,8 @@ pub(crate) struct Transcript {
     pub(crate) method: Method,
     pub(crate) limits: Arc<FetchLimits>,
     started: Instant,
+    /// The moment of the present poll.
+    pub(crate) now: Cell<Instant>,
     deadline: Cell<Instant>,
     /// The phase, and the moment its limit counts from.
     phase: Cell<(Phase, Instant)>,
@@ -114,6 +116,7 @@ impl Transcript {
         Self {
             method: request.method,
             started,
+            now: Cell::new(started),
             deadline: Cell::new(clock::after(started, request.limits.deadline)),
             limits: Arc::clone(&request.limits),
             phase: Cell::new((Phase::Queue, started)),
@@ -220,7 +223,7 @@ impl Transcript {
 
     /// Notes the first write of a request on a connection.
     pub(crate) fn begin_request(&self, socket: &Rc<Socket>, reused: bool) {
-        let now = clock::now();
+        let now = self.now.get();
         *self.socket.borrow_mut() = Some(Rc::clone(socket));
         self.reused.set(reused);
         self.written.set(Some(now));
@@ -241,7 +244,7 @@ impl Transcript {
     pub(crate) fn note_sent(&self, bytes: &[u8]) {
         let sent = self.sent.replace(self.sent.get() + bytes.len() as u64);
         if sent > 0 && self.phase() == Phase::Ttfb {
-            self.enter_phase(Phase::Ttfb, clock::now());
+            self.enter_phase(Phase::Ttfb, self.now.get());
         }
         if let Some(tape) = &self.tape {
             tape.borrow_mut().sent.extend_from_slice(bytes);
@@ -264,7 +267,7 @@ impl Transcript {
     /// Notes the first byte of a head that may be the final one.
     pub(crate) fn note_first_byte(&self) {
         if self.first_byte.get().is_none() {
-            self.first_byte.set(Some(clock::now()));
+            self.first_byte.set(Some(self.now.get()));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Ends a fetch when the limit of its phase or its deadline passes; one timer per fetch, armed again only when it fires.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Poll, ready};
 
@@ -18,12 +18,16 @@ use crate::transcript::{Passed, Scope, Transcript};
 /// Dropping the future drops the work.
 pub(crate) async fn watched<F: Future>(
     transcript: &Rc<Transcript>,
-    work: F,
+    mut work: Pin<&mut F>,
 ) -> Result<F::Output, (Passed, Phase)> {
-    let mut work = pin!(work);
     let mut timer = pin!(tokio::time::sleep_until(transcript.due().unwrap_or_else(clock::now)));
     let mut received = 0;
+    let mut is_first = true;
     std::future::poll_fn(move |cx| {
+        // The clock is read once a poll: what one poll notes happened together. The first one follows the call.
+        if !std::mem::take(&mut is_first) {
+            transcript.now.set(clock::now());
+        }
         {
             let _scope = Scope::enter(transcript);
             if let Poll::Ready(output) = work.as_mut().poll(cx) {
@@ -32,7 +36,7 @@ pub(crate) async fn watched<F: Future>(
         }
         if transcript.phase() == Phase::Body && received != transcript.received.get() {
             received = transcript.received.get();
-            transcript.enter_phase(Phase::Body, clock::now());
+            transcript.enter_phase(Phase::Body, transcript.now.get());
         }
         loop {
             // While the clocks stand still nothing can run out; whoever lets them run again wakes this task.

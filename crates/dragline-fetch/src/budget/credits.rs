@@ -45,6 +45,12 @@ impl BodyBudget {
         shared.ledger.in_use() >= shared.ledger.max()
     }
 
+    /// Takes the memory of a body that is at hand already; `None` when it would have to be awaited.
+    pub(crate) fn take_at_once(self: &Arc<Self>, bytes: u64) -> Option<BodyHold> {
+        let granted = self.lock().ledger.take(bytes);
+        granted.then(|| BodyHold::new(Hold { budget: Arc::clone(self), bytes }))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

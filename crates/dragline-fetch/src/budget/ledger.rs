@@ -52,6 +52,13 @@ impl Ledger {
         false
     }
 
+    /// Grants `bytes` to whoever has read already, when they fit and nobody waits.
+    pub(super) fn take(&mut self, bytes: u64) -> bool {
+        let granted = self.waiting.is_empty() && self.in_use.saturating_add(bytes) <= self.max;
+        self.in_use += if granted { bytes } else { 0 };
+        granted
+    }
+
     /// Lets a fetch go that reads no more; what it holds stays held.
     pub(super) fn leave(&mut self, reader: Reader) {
         self.reading.remove(&reader);

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -254,7 +255,7 @@ impl Ask {
         let transcript = Rc::new(Transcript::new(&FetchRequest { method: self.method, ..request }));
         let mut content = Vec::new();
         let work = self.carry_out(pool, &transcript, &mut content);
-        let line = match watched(&transcript, work).await {
+        let line = match watched(&transcript, pin!(work)).await {
             Ok(line) => line,
             Err((_, phase)) => format!("timeout {}", phase.name()),
         };
@@ -266,7 +267,8 @@ impl Ask {
         let request = FetchRequest::get(self.url.clone(), Arc::clone(&self.limits));
         let transcript = Rc::new(Transcript::new(&request));
         let request = Request::new(self.method, &self.url, [], &self.body).unwrap();
-        let sent = watched(&transcript, pool.send(self.target, request, &transcript)).await;
+        let work = pin!(pool.send(self.target, request, &transcript));
+        let sent = watched(&transcript, work).await;
         assert!(matches!(sent, Ok(Ok(Sent::Answer { .. }))), "{sent:?}");
     }
 
