@@ -96,8 +96,9 @@ impl Writer {
         Ok(reading)
     }
 
+    /// Writes the body of a response; what is no response leaves a file of an earlier one as it is.
     fn write_body(&self, fetched: &Fetched) -> Result<bool, Fault> {
-        match &self.body {
+        match self.body.as_ref().filter(|_| fetched.response.outcome.has_response()) {
             None => Ok(true),
             Some(path) if path.as_os_str() == "-" => {
                 still_read(output::raw(&fetched.response.body), "standard output")

@@ -5,7 +5,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use dragline_testkit::{ChildGuard, Reply, ScriptedServer, Scripts, Server, Site, Step};
+use dragline_testkit::{ChildGuard, Reply, ScriptedServer, Scripts, Server, Site, Step, ports};
 
 use crate::fetch_kit::{fetch, fetch_with, parse, record};
 use crate::process::{PATIENCE, Place};
@@ -113,7 +113,18 @@ fn body_and_record_go_to_places_of_their_own() {
     let ended = fetch(&place, &[&url, "--output=-", "--jsonl=record"]);
     ended.assert(0, &["1 fetched: ok 1"]);
     assert_eq!(ended.stdout, "/abc");
-    assert_eq!(parse(&fs::read_to_string(place.path("record")).expect("it was written")).len(), 1);
+    let read = |name: &str| fs::read_to_string(place.path(name)).expect("it was written");
+    assert_eq!(parse(&read("record")).len(), 1);
+
+    fetch(&place, &[&url, "--output=body"]).assert(0, &[]);
+    fetch(&place, &[server.url("/missing").as_str(), "--output=missing"]).assert(1, &[]);
+    let nobody = format!("http://{}/", ports::free_address().expect("a loopback port is free"));
+    fetch(&place, &[&nobody, "--output=body"]).assert(1, &[]);
+    assert_eq!(
+        (&*read("body"), &*read("missing")),
+        ("/abc", "404 Not Found\n"),
+        "what is no response is not written"
+    );
 }
 
 #[test]
