@@ -13,7 +13,7 @@ const MEMORY_BYTES_MAX: u64 = 256 << 20;
 const RIGHT_PERCENT: usize = 95;
 
 /// Every way of asking.
-const ASKS: [Ask; 4] = [Ask::Get, Ask::Head, Ask::Obediently, Ask::WithSecret];
+const ASKS: [Ask; 5] = [Ask::Get, Ask::Head, Ask::Obediently, Ask::WithSecret, Ask::WithCookies];
 
 fn asked(site: &HostileSite, ask: Ask) -> Vec<&Behaviour> {
     site.behaviours().iter().filter(|behaviour| behaviour.ask == ask).collect()
@@ -29,6 +29,7 @@ fn check(site: &HostileSite, tally: &Tally, peak: u64, expected: usize) {
     assert!(peak > 0 && peak < MEMORY_BYTES_MAX, "{peak} bytes resident");
     assert_eq!(site.canary_hits(), 0, "somebody reached a canary");
     assert_eq!(site.leaks(), Vec::<String>::new(), "secrets went to another origin");
+    assert_eq!(site.rude_requests(), Vec::<String>::new(), "requests that no client may send");
 }
 
 #[test]
@@ -87,7 +88,7 @@ fn no_way_leads_into_a_private_network() {
     }
     println!("{tally}");
     assert!(tally.lost().is_empty() && tally.is_right_in(RIGHT_PERCENT), "{tally}");
-    assert!(tally.count() >= 150, "{} ways", tally.count());
+    assert!(tally.count() >= 200, "{} ways", tally.count());
     assert_eq!(bed.site.canary_hits(), 0, "somebody reached a canary");
     // The canaries do count: one who may go to 127.0.0.2 reaches one.
     let mut plain = asked(&bed.site, Ask::Get);

@@ -97,6 +97,7 @@ impl Fetch {
             Ask::Get => vec!["--ignore-robots"],
             Ask::Head => vec!["--ignore-robots", "--head"],
             Ask::Obediently => vec![],
+            Ask::WithCookies => vec!["--ignore-robots", "--set=cookies.enabled=true"],
             Ask::WithSecret => vec!["--ignore-robots", &authorization, &cookie],
         });
         command.args(more).current_dir(bed.place.path("")).env_clear().env("HOME", bed.place.path(""));

@@ -33,6 +33,8 @@ pub enum Ask {
     Obediently,
     /// By GET, with fields that hold [`SECRET`](super::SECRET), without asking for robots.txt.
     WithSecret,
+    /// By GET, with a jar for cookies of its own that holds none yet, without asking for robots.txt.
+    WithCookies,
 }
 
 /// The decoded body that an honest client must report when it says `ok`.

@@ -74,6 +74,7 @@ const BROKEN: &[Row] = &[
     row("size-largest", HUGE, Body::Never, "{200}{chunked}ffffffffffffffff\r\n{body}\r\n0\r\n\r\n", Close),
     // Modulo 2^64 it is 64.
     row("size-overflow", HUGE, Body::Never, "{200}{chunked}10000000000000040\r\n{body}\r\n0\r\n\r\n", Close),
+    row("size-4-gib", HUGE, Body::Never, "{200}{chunked}100000000\r\n{body}", Close),
     row("size-signed-largest", HUGE, Body::Never, "{200}{chunked}7fffffffffffffff\r\n{body}", Close),
     row("size-cr-only", REFUSED, Body::Never, "{200}{chunked}40\r{body}\r\n0\r\n\r\n", Close),
     row("extension-lf", CUT_OR_REFUSED, Body::Never, "{200}{chunked}40;a\nbb{body}\r\n0\r\n\r\n", Close),
@@ -157,6 +158,10 @@ pub(super) fn write(book: &mut Book) {
         let acts = vec![Act::send(format!("{head}{start}")), Act::Endless(piece.repeat(512).into())];
         book.play(name, acts, ENDLESS, Sent::Never);
     }
+    let name = "chunks/hundred-thousand";
+    let body = "b".repeat(100_000);
+    let wire = format!("{head}{}0\r\n\r\n", "1\r\nb\r\n".repeat(body.len()));
+    book.play(name, vec![Act::send(wire)], OK_OR_LIMIT, Sent::Whole(body.into()));
     let one_by_one: String = super::row::body_of("chunks/byte-by-byte")
         .chars()
         .map(|letter| format!("1\r\n{letter}\r\n"))

@@ -12,6 +12,8 @@ use super::row::{BAD_REDIRECT, DAMAGED_OR_LARGE, OK, TOO_LARGE, body_of};
 
 const OK_OR_DAMAGED: &[Outcome] = &[Outcome::Ok, Outcome::DecodeError];
 
+const EMPTY_OR_LIMIT: &[Outcome] = &[Outcome::Ok, Outcome::TooLarge, Outcome::DecodeError];
+
 /// Returns a whole response with a body in a coding.
 pub(super) fn coded(status: &str, coding: &str, body: &[u8]) -> Vec<u8> {
     let head =
@@ -35,6 +37,7 @@ pub(super) fn write(book: &mut Book) -> io::Result<()> {
     fine(book)?;
     layers(book)?;
     odd(book)?;
+    empty(book)?;
     explode(book)
 }
 
@@ -84,11 +87,43 @@ fn fine(book: &mut Book) -> io::Result<()> {
     let body = body_of(name);
     let wire = coded("200 OK", "gzip", &gzip(body.as_bytes())?);
     book.play(name, vec![Act::Pieces(wire.into(), 1)], OK, Sent::Whole(body.into()));
-    let name = "coding/gzip-chunked-until-close";
+    let name = "coding/gzip-until-close";
     let body = body_of(name);
     let wire =
         [b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n".to_vec(), gzip(body.as_bytes())?].concat();
     book.play(name, vec![Act::send(wire), Act::Close], OK, Sent::Whole(body.into()));
+    Ok(())
+}
+
+/// Codings of nothing, once and many times: no output, but work for each.
+fn empty(book: &mut Book) -> io::Result<()> {
+    let many = |piece: Vec<u8>| piece.repeat((1 << 20) / piece.len());
+    // A stored block of no bytes, and the last one (RFC 1951 section 3.2.4).
+    let blocks = [many(vec![0, 0, 0, 0xff, 0xff]), vec![1, 0, 0, 0xff, 0xff]].concat();
+    let skippable = many(vec![0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0]);
+    for (name, coding, wire) in [
+        ("nothing-in-gzip", "gzip", gzip(b"")?),
+        ("nothing-in-zlib", "deflate", zlib(b"")?),
+        ("nothing-in-raw-deflate", "deflate", raw_deflate(b"")?),
+        ("nothing-in-br", "br", brotli(b"", 22)?),
+        ("nothing-in-zstd", "zstd", zstd(b"", 20)?),
+        ("empty-gzip-members", "gzip", many(gzip(b"")?)),
+        ("empty-zstd-frames", "zstd", many(zstd(b"", 20)?)),
+        ("empty-zstd-skippable-frames", "zstd", skippable),
+        ("empty-deflate-blocks", "deflate", blocks),
+    ] {
+        let accepted = if name.starts_with("nothing") { OK } else { EMPTY_OR_LIMIT };
+        play(book, name, coding, &wire, accepted, b"");
+    }
+    // A file name in the header of gzip that takes a megabyte (RFC 1952 section 2.3.1).
+    let name = "gzip-long-file-name";
+    let text = long_text(&format!("coding/{name}"));
+    let mut wire = gzip(&text)?;
+    wire.iter_mut().skip(3).take(1).for_each(|flags| *flags = 8);
+    let wire =
+        [wire.get(..10).unwrap_or_default(), &[b'n'; 1 << 20], &[0], wire.get(10..).unwrap_or_default()]
+            .concat();
+    play(book, name, "gzip", &wire, OK_OR_DAMAGED, &text);
     Ok(())
 }
 

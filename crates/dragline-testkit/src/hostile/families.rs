@@ -7,8 +7,8 @@ use super::book::Book;
 use super::row::Then::{Close, Keep};
 use super::row::{Body, OK, Row, row};
 use super::{
-    chunks, codings, damage, framing, guard, guard_names, heads, names, redirect_traps, redirects, robots,
-    sizes, statuses, timing, tls, urls,
+    chunks, codings, connections, cookies, damage, framing, guard, guard_names, heads, names, redirect_traps,
+    redirects, robots, sizes, statuses, timing, tls, urls,
 };
 
 /// Answers to HEAD: they have no body, whatever the head says (RFC 9112 section 6.3).
@@ -40,10 +40,12 @@ pub(super) fn write(book: &mut Book) -> io::Result<()> {
     redirects::write(book);
     redirect_traps::write(book)?;
     timing::write(book)?;
+    connections::write(book)?;
     tls::write(book)?;
     names::write(book);
     urls::write(book);
     robots::write(book);
+    cookies::write(book);
     guard::write(book);
     guard_names::write(book);
     Ok(())

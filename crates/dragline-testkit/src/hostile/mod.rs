@@ -21,6 +21,8 @@ mod canary;
 mod certificates;
 mod chunks;
 mod codings;
+mod connections;
+mod cookies;
 mod damage;
 mod dns;
 mod encode;

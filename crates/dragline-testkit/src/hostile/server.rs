@@ -60,6 +60,7 @@ struct Shared {
     zone: Zone,
     open: AtomicUsize,
     requests: AtomicUsize,
+    rude: Mutex<Vec<String>>,
     leaks: Mutex<Vec<String>>,
 }
 
@@ -81,6 +82,7 @@ impl HostileSite {
             zone,
             open: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
+            rude: Mutex::default(),
             leaks: Mutex::default(),
         };
         let shared = Arc::new(shared);
@@ -120,6 +122,11 @@ impl HostileSite {
     /// Returns how many requests were read.
     pub fn requests(&self) -> usize {
         self.shared.requests.load(Ordering::Relaxed)
+    }
+
+    /// Returns the heads of requests that no client may send: whoever sends them can be led to send others.
+    pub fn rude_requests(&self) -> Vec<String> {
+        self.shared.rude.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns the paths at which [`SECRET`] arrived though it was meant for another origin.
@@ -210,6 +217,7 @@ async fn answer_requests(mut wire: Wire, shared: &Shared) -> io::Result<()> {
     while let Some(head) = timeout(HOLD_MAX, read_head(&mut wire, &mut buffer)).await?? {
         let Some(request) = Request::parse(&head) else { return Ok(()) };
         shared.requests.fetch_add(1, Ordering::Relaxed);
+        shared.look_for_rudeness(&head);
         shared.look_for_secrets(&head, request.path);
         let next = match shared.script(&request) {
             None => wire.play(&[Act::send([UNKNOWN_HEAD, UNKNOWN].concat())]).await?,
@@ -243,6 +251,32 @@ impl Shared {
         let of_host = self.scripts.get(&format!("{host}{}", request.path));
         let plain = request.path.split('?').next().unwrap_or_default();
         of_host.or_else(|| self.scripts.get(request.path)).or_else(|| self.scripts.get(plain))
+    }
+
+    /// Looks at the form of a request: its target is one word of ASCII without fragment, its host stands once and
+    /// names nobody, and no field announces content (RFC 9112 sections 3.2 and 6).
+    fn look_for_rudeness(&self, head: &[u8]) {
+        let text = String::from_utf8_lossy(head);
+        let mut lines = text.split("\r\n");
+        let words: Vec<_> = lines.next().unwrap_or_default().split(' ').collect();
+        let fields: Vec<_> = lines.filter_map(|line| line.split_once(':')).collect();
+        let named = |name: &str| {
+            let named = fields.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+            named.map(|(_, value)| value.trim()).collect::<Vec<_>>()
+        };
+        let target_is_one =
+            words.get(1).is_some_and(|target| target.starts_with('/') && !target.contains('#'));
+        let hosts = named("host");
+        let is_polite = words.len() == 3
+            && text.is_ascii()
+            && target_is_one
+            && matches!(hosts.as_slice(), [host] if !host.is_empty() && !host.contains(['@', '/', ' ']))
+            && named("transfer-encoding").is_empty()
+            && named("content-length").iter().all(|length| *length == "0")
+            && named("referer").iter().all(|referrer| !referrer.contains('@'));
+        if !is_polite {
+            self.rude.lock().unwrap_or_else(PoisonError::into_inner).push(text.into_owned());
+        }
     }
 
     fn look_for_secrets(&self, head: &[u8], path: &str) {

@@ -2,6 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +15,7 @@ use dragline_fetch::{
     AwcTransport, AwcTransportFactory, BodyBudget, ResolverKind, Transport, TransportOptions,
 };
 use dragline_testkit::hostile::{
-    ALLOW_NETWORKS, Ask, BODY_BYTES_MAX, Behaviour, HostileSite, Record, Tally, sha256_of,
+    ALLOW_NETWORKS, Ask, BODY_BYTES_MAX, Behaviour, HostileSite, Record, Tally, judge, sha256_of,
 };
 
 /// Behaviours that are asked for at a time.
@@ -28,8 +30,8 @@ fn the_site_has_behaviours_of_every_family_and_none_twice() {
     let asked: BTreeSet<_> = behaviours.iter().map(|behaviour| (&behaviour.url, behaviour.ask)).collect();
     assert_eq!(asked.len(), behaviours.len(), "no two behaviours are asked for alike");
     let count = |guarded| behaviours.iter().filter(|behaviour| behaviour.guarded == guarded).count();
-    assert!(count(false) >= 400, "{} behaviours", count(false));
-    assert!(count(true) >= 150, "{} ways into private networks", count(true));
+    assert!(count(false) >= 750, "{} behaviours", count(false));
+    assert!(count(true) >= 200, "{} ways into private networks", count(true));
     assert!(behaviours.iter().all(|behaviour| !behaviour.accepted.is_empty()));
     let families: BTreeSet<_> = names.iter().filter_map(|name| name.split('/').next()).collect();
     assert!(families.len() >= 20, "{families:?}");
@@ -129,4 +131,50 @@ fn record(response: &FetchResponse) -> Record {
         noted: response.error.is_some(),
         peer: response.peer.map(|peer| peer.to_string()),
     }
+}
+
+/// Asks like a client that takes whatever comes until the connection ends for the body, and calls it fine.
+fn believe(behaviour: &Behaviour) -> std::io::Result<Record> {
+    let url = CanonicalUrl::parse(&behaviour.url).map_err(std::io::Error::other)?;
+    let mut stream = TcpStream::connect(url.authority())?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let request = format!("GET {} HTTP/1.1\r\nHost: {}\r\n\r\n", url.path_and_query(), url.authority());
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    // A reset ends it like a close.
+    drop(stream.read_to_end(&mut answer));
+    let body = match memchr::memmem::find(&answer, b"\r\n\r\n") {
+        Some(end) => answer.split_off(end + 4),
+        None => answer,
+    };
+    Ok(Record {
+        outcome: "ok".into(),
+        status: Some(200),
+        bytes: body.len() as u64,
+        sha256: sha256_of(&body),
+        ..Record::default()
+    })
+}
+
+#[test]
+fn a_client_that_believes_everything_is_found_out() {
+    let site = HostileSite::start().unwrap();
+    let check = |name: &str, expected: &str| {
+        let behaviour = site.behaviours().iter().find(|behaviour| behaviour.name == name).unwrap();
+        let verdict = format!("{:?}", judge(behaviour, &believe(behaviour).unwrap()));
+        assert!(verdict.starts_with(expected), "{name}: {verdict}");
+    };
+    check("until-close/unannounced", "Right");
+    check("until-close/http10-length", "Right");
+    check("length/negative", "Survived");
+    check("until-close/reset", "SilentLoss");
+    check("length/body-too-short", "SilentLoss");
+    check("length/one-byte-short", "SilentLoss");
+    check("length/error-too-short", "SilentLoss");
+    check("chunks/cut-in-data", "SilentLoss");
+    check("transfer-coding/length-and-chunked", "SilentLoss");
+    check("line-ends/bare-cr", "SilentLoss");
+    check("coding/gzip-until-close", "SilentLoss");
+    check("not-http/ftp", "SilentLoss");
+    assert_eq!(site.requests(), 12);
 }
