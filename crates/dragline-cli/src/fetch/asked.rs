@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -57,10 +57,7 @@ pub(crate) fn method(text: &str) -> Result<Method, String> {
 /// Returns every URL in the order given: those of the command line, then those of the file.
 pub(super) fn urls(args: &FetchArgs) -> Result<Vec<Asked>, Fault> {
     let mut texts: Vec<Box<str>> = args.urls.iter().map(|url| url.as_str().into()).collect();
-    if args.output.is_some() && texts.len() > 1 {
-        let message = "--output takes the body of one URL: fetch the others by a call of their own";
-        return Err(Fault::new(Exit::Usage, anyhow::anyhow!(message)));
-    }
+    check_places(args)?;
     if let Some(file) = &args.urls_file {
         let before = texts.len();
         let bytes = read(file).map_err(Fault::nothing_started)?;
@@ -74,6 +71,21 @@ pub(super) fn urls(args: &FetchArgs) -> Result<Vec<Asked>, Fault> {
         }
     }
     Ok(texts.into_iter().map(|text| Asked { text }).collect())
+}
+
+/// Refuses what would read or write one place twice.
+fn check_places(args: &FetchArgs) -> Result<(), Fault> {
+    let is_standard = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() == "-");
+    let message = if args.output.is_some() && args.urls.len() > 1 {
+        "--output takes the body of one URL: fetch the others by a call of their own"
+    } else if is_standard(&args.urls_file) && args.data.as_deref() == Some("@-") {
+        "--urls - and --data @- both read standard input: put one of them into a file"
+    } else if is_standard(&args.jsonl) && is_standard(&args.output) {
+        "--jsonl - and --output - both write standard output: put one of them into a file"
+    } else {
+        return Ok(());
+    };
+    Err(Fault::new(Exit::Usage, anyhow::anyhow!(message)))
 }
 
 impl Template {

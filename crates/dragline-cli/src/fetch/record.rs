@@ -147,7 +147,8 @@ impl Fetched {
         let timed = Phase::TIMED.into_iter().filter_map(|phase| {
             response.phases.get(phase).map(|span| format!("{} {}", phase.name(), short(span)))
         });
-        let queue = (self.waited >= Duration::from_millis(1)).then(|| format!("queue {}", short(self.waited)));
+        let queue =
+            (self.waited >= Duration::from_millis(1)).then(|| format!("queue {}", short(self.waited)));
         let mut times: Vec<String> = queue.into_iter().chain(timed).collect();
         times.push(format!("total {}", short(response.phases.total)));
         let error = match &response.error {

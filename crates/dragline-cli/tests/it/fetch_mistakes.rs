@@ -30,6 +30,8 @@ fn mistakes_of_the_command_line_name_the_way_out() {
     check(&[URL, "--header=Transfer-Encoding: chunked"], 2, &["cannot be given"]);
     check(&[URL, URL, "--output=body"], 2, &["--output takes the body of one URL"]);
     check(&["--urls=urls", "--output=body"], 2, &["--urls", "cannot be used with", "--output"]);
+    check(&["--urls=-", "--data=@-"], 2, &["both read standard input"]);
+    check(&[URL, "--jsonl=-", "--output=-"], 2, &["both write standard output"]);
     check(&[URL, "--allow-net=127.0.0.0/99"], 2, &["127.0.0.0/99"]);
     check(&[URL, "--timeout=0s"], 3, &["--timeout", "out of range", "1ms to 24h"]);
     check(&[URL, "--max-body=0"], 3, &["--max-body", "\"0\" has no unit"]);
