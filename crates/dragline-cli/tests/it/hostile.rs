@@ -71,6 +71,37 @@ fn each_behaviour_is_survived_by_a_process_of_its_own() {
 }
 
 #[test]
+fn truncated_results_are_the_beginning_of_what_was_sent() {
+    let bed = Bed::new();
+    let behaviours = asked(&bed.site, Ask::Get);
+    let ended = Fetch::start_with(&bed, &behaviours, Ask::Get, &["--set=fetch.at_cap=truncate"]).wait();
+    let mut tally = Tally::new();
+    ended.judge(&behaviours, &mut tally);
+    assert!(tally.lost().is_empty(), "{tally}");
+    let records = ended.records(&behaviours);
+    let cut = records.iter().filter(|(_, record)| record.outcome == "ok_truncated");
+    assert!(cut.clone().count() >= 10, "{tally}");
+    for (behaviour, record) in cut {
+        assert!(record.noted, "{}: nothing says why it was cut", behaviour.name);
+        assert!(record.bytes > 0, "{}: nothing is left of it", behaviour.name);
+    }
+    assert!(ended.peak_bytes < MEMORY_BYTES_MAX, "{} bytes resident", ended.peak_bytes);
+}
+
+#[test]
+fn offering_http2_changes_nothing_for_those_who_speak_http1() {
+    let bed = Bed::new();
+    let mut behaviours = asked(&bed.site, Ask::Get);
+    behaviours.retain(|behaviour| behaviour.url.starts_with("https:") || behaviour.name.ends_with("https"));
+    let both = r#"--set=fetch.http_versions=["2", "1.1"]"#;
+    let ended = Fetch::start_with(&bed, &behaviours, Ask::Get, &[both]).wait();
+    let mut tally = Tally::new();
+    ended.judge(&behaviours, &mut tally);
+    assert!(tally.count() >= 40, "{} behaviours", tally.count());
+    assert!(tally.lost().is_empty() && tally.is_right_in(RIGHT_PERCENT), "{tally}");
+}
+
+#[test]
 fn no_way_leads_into_a_private_network() {
     let bed = Bed::new();
     let mut tally = Tally::new();

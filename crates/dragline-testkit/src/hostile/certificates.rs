@@ -9,7 +9,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 
-/// What is wrong with a certificate.
+/// What is wrong with a certificate, or with the server that shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
     None,
@@ -19,6 +19,10 @@ pub(super) enum Flaw {
     UnknownIssuer,
     SelfSigned,
     AuthorityAsLeaf,
+    /// Nothing: the version is old, but good.
+    OldVersion,
+    /// It agrees to HTTP/2 only, and then speaks HTTP/1.1.
+    OnlyHttp2,
 }
 
 /// The private authority that a client must trust: in PEM for a file, in DER for a library.
@@ -67,23 +71,28 @@ impl Authority {
             Flaw::Expired => params.not_after = date_time_ymd(2020, 1, 1),
             Flaw::NotYet => params.not_before = date_time_ymd(4000, 1, 1),
             Flaw::AuthorityAsLeaf => params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained),
-            Flaw::None | Flaw::OtherHost | Flaw::UnknownIssuer | Flaw::SelfSigned => {}
+            _ => {}
         }
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let certificate = match flaw {
             Flaw::SelfSigned | Flaw::AuthorityAsLeaf => params.self_signed(&key),
             Flaw::UnknownIssuer => params.signed_by(&key, &Self::new("an unknown authority")?.issuer),
-            Flaw::None | Flaw::Expired | Flaw::NotYet | Flaw::OtherHost => {
-                params.signed_by(&key, &self.issuer)
-            }
+            _ => params.signed_by(&key, &self.issuer),
         };
         let certificate = certificate.map_err(io::Error::other)?.der().clone();
         let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(io::Error::other)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+        let versions: &[_] = match flaw {
+            Flaw::OldVersion => &[&rustls::version::TLS12],
+            _ => rustls::ALL_VERSIONS,
+        };
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate], key))
             .map_err(io::Error::other)?;
+        if flaw == Flaw::OnlyHttp2 {
+            config.alpn_protocols = vec![b"h2".to_vec()];
+        }
         Ok(Arc::new(config))
     }
 }

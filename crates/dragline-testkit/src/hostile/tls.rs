@@ -16,10 +16,12 @@ use super::behaviour::{Ask, Sent};
 use super::book::{Book, Door};
 use super::certificates::Flaw;
 use super::row::Then::{Close, Cut, Hang, Keep, Reset};
-use super::row::{Body, CUT, CUT_OR_REFUSED, LATE, OK, REFUSED, Row, TLS, TLS_OR_GONE, row};
+use super::row::{Body, CUT, CUT_OR_REFUSED, LATE, OK, REFUSED, Row, TLS, TLS_OR_GONE, body_of, row};
 use super::zone::Say;
 
 const OK_OR_CUT: &[Outcome] = &[Outcome::Ok, Outcome::Incomplete];
+/// Without HTTP/2 nothing is agreed upon; with it, what comes is none.
+const NO_HTTP2: &[Outcome] = &[Outcome::TlsError, Outcome::ProtocolError, Outcome::Incomplete];
 const TLS_OR_LATE: &[Outcome] = &[Outcome::TlsError, Outcome::Timeout, Outcome::ConnectError];
 
 /// Responses in TLS: everything of the plain ones holds, and the end is proven by `close_notify`.
@@ -78,6 +80,13 @@ pub(super) fn write(book: &mut Book) -> io::Result<()> {
         let address = book.door(Door::Tls(config))?;
         book.expect(&format!("tls/{name}"), format!("https://{address}/tls/length"), TLS, Sent::Never);
     }
+    let config = book.authority.server(Flaw::OldVersion, &[])?;
+    let address = book.door(Door::Tls(config))?;
+    let body = Sent::Whole(body_of("tls/length").into());
+    book.expect("tls/version-1.2", format!("https://{address}/tls/length"), OK, body);
+    let config = book.authority.server(Flaw::OnlyHttp2, &[])?;
+    let address = book.door(Door::Tls(config))?;
+    book.expect("tls/only-http2", format!("https://{address}/tls/length"), NO_HTTP2, Sent::Never);
     let plain_on_tls = format!("http://{}/tls/length", book.secure);
     book.expect("tls/plain-request", plain_on_tls, CUT_OR_REFUSED, Sent::Never);
     let tls_on_plain = format!("https://{}/length/exact", book.main);
