@@ -17,6 +17,7 @@ pub(super) struct Fetched {
     last: Option<CanonicalUrl>,
     chain: Vec<CanonicalUrl>,
     robots: RobotsWord,
+    robots_line: Option<u32>,
     waited: Duration,
 }
 
@@ -69,8 +70,8 @@ struct ErrorRecord<'a> {
 
 impl From<Followed> for Fetched {
     fn from(followed: Followed) -> Self {
-        let Followed { response, url, chain, robots, waited } = followed;
-        Self { response, last: Some(url), chain, robots, waited }
+        let Followed { response, url, chain, robots, robots_line, waited } = followed;
+        Self { response, last: Some(url), chain, robots, robots_line, waited }
     }
 }
 
@@ -79,7 +80,8 @@ impl Fetched {
     pub(super) fn failed(outcome: Outcome, message: impl Into<String>) -> Self {
         let response = FetchResponse::failed(outcome, Phase::Queue, message);
         let robots = RobotsWord::NotAsked;
-        Self { response, last: None, chain: Vec::new(), robots, waited: Duration::ZERO }
+        let (chain, waited) = (Vec::new(), Duration::ZERO);
+        Self { response, last: None, chain, robots, robots_line: None, waited }
     }
 
     /// Whether it ended as one may wish.
@@ -158,7 +160,10 @@ impl Fetched {
             }
             None => String::new(),
         };
-        let robots = self.robots.name().replace('_', " ");
+        let mut robots = self.robots.name().replace('_', " ");
+        if let Some(line) = self.robots_line {
+            robots.push_str(&format!(" (line {line})"));
+        }
         format!("{}\n{}   robots: {robots}{error}", parts.join("  "), times.join("  "))
     }
 }

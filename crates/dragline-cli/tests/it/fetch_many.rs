@@ -12,7 +12,9 @@ use crate::process::{PATIENCE, Place};
 
 /// Answers every path but `/missing/..` with itself.
 fn server() -> Server {
-    let site = Site::new().fallback(|path| (!path.starts_with("/missing")).then(|| Reply::html(path)));
+    let site = Site::new()
+        .on("/robots.txt", Reply::ok("text/plain", "User-agent: *\nAllow: /\n"))
+        .fallback(|path| (!path.starts_with("/missing")).then(|| Reply::html(path)));
     Server::start(site).expect("a loopback port is free")
 }
 
@@ -98,7 +100,7 @@ fn people_are_told_on_standard_error_when_they_ask() {
         &[
             "200 OK  HTTP/1.1  text/html; charset=utf-8  2 B  from 127.0.0.1\n",
             "  total ",
-            "   robots: allowed",
+            "   robots: allowed (line 2)",
         ],
     );
     assert_eq!(parse(&ended.stdout).len(), 1);

@@ -67,6 +67,8 @@ pub struct Followed {
     pub chain: Vec<CanonicalUrl>,
     /// What robots.txt said of the last hop.
     pub robots: RobotsWord,
+    /// The line of robots.txt that decided, from 1; `None` when none did.
+    pub robots_line: Option<u32>,
     /// How long it waited for robots.txt and for its turn at hosts, all hops together.
     pub waited: Duration,
 }
@@ -98,6 +100,7 @@ struct Journey {
     url: CanonicalUrl,
     chain: Vec<CanonicalUrl>,
     robots: RobotsWord,
+    robots_line: Option<u32>,
     waited: Duration,
 }
 
@@ -132,6 +135,7 @@ impl Follower {
             url: request.url.clone(),
             chain: Vec::new(),
             robots: RobotsWord::NotAsked,
+            robots_line: None,
             waited: Duration::ZERO,
         });
         let mut response = match isolate(self.walk(request, options, began, &journey)).await {
@@ -139,7 +143,7 @@ impl Follower {
             Err(panic) => FetchResponse::failed(Outcome::Crashed, Phase::Queue, panic),
         };
         response.phases.total = self.inner.clock.now() - began;
-        let Journey { url, chain, robots, waited } = journey.into_inner();
+        let Journey { url, chain, robots, robots_line, waited } = journey.into_inner();
         tracing::debug!(
             target: "dragline::fetch",
             url = %self.inner.log_urls.show(url.as_str()),
@@ -150,7 +154,7 @@ impl Follower {
             ?waited,
             "fetched"
         );
-        Followed { response, url, chain, robots, waited }
+        Followed { response, url, chain, robots, robots_line, waited }
     }
 
     async fn walk(
@@ -189,7 +193,7 @@ impl Follower {
                     let mut journey = journey.borrow_mut();
                     let source = std::mem::replace(&mut journey.url, target);
                     journey.chain.push(source);
-                    journey.robots = RobotsWord::NotAsked;
+                    (journey.robots, journey.robots_line) = (RobotsWord::NotAsked, None);
                 }
                 RedirectVerdict::TooMany => {
                     let message = format!("more than {redirects_max} redirects: the next is {target}");
@@ -233,9 +237,12 @@ impl Follower {
     ) -> Result<Slot, Refusal> {
         let inner = &self.inner;
         if options.robots && request.url.path_and_query() != "/robots.txt" {
-            let (word, allowed) = robots::may_fetch(inner, &self.tasks, &request.url, deadline).await;
-            journey.borrow_mut().robots = word;
-            allowed?;
+            let answer = robots::may_fetch(inner, &self.tasks, &request.url, deadline).await;
+            {
+                let mut journey = journey.borrow_mut();
+                (journey.robots, journey.robots_line) = (answer.word, answer.line);
+            }
+            answer.allowed?;
         }
         inner.hosts.admit(&request.url.host_key(), deadline).await
     }

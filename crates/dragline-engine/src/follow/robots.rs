@@ -74,6 +74,20 @@ pub(super) struct RobotsMemory {
     origins: RefCell<BTreeMap<Origin, (Known, Time)>>,
 }
 
+/// What robots.txt says of one URL.
+pub(super) struct Answer {
+    pub(super) word: RobotsWord,
+    /// The line of the rule that decided.
+    pub(super) line: Option<u32>,
+    pub(super) allowed: Result<(), Refusal>,
+}
+
+impl Answer {
+    const fn new(word: RobotsWord, allowed: Result<(), Refusal>) -> Self {
+        Self { word, line: None, allowed }
+    }
+}
+
 /// Whether a URL may be fetched by its origin's robots.txt, asked for first when it is not known; waits at most until
 /// `deadline`.
 ///
@@ -84,27 +98,27 @@ pub(super) async fn may_fetch(
     tasks: &RefCell<Tasks>,
     url: &CanonicalUrl,
     deadline: Time,
-) -> (RobotsWord, Result<(), Refusal>) {
+) -> Answer {
     let origin = url.origin();
     loop {
         match known(inner, &origin) {
             Some(Known::Rules(txt, place)) => {
                 let found = txt.check(url.path_and_query());
                 if found.allowed {
-                    return (RobotsWord::Allowed, Ok(()));
+                    return Answer { line: found.line, ..Answer::new(RobotsWord::Allowed, Ok(())) };
                 }
                 let line = found.line.map(|line| format!(":{line}")).unwrap_or_default();
                 let message = format!("{place}{line} disallows it");
                 let refusal = Refusal::new(Outcome::RobotsDenied, Phase::Queue, message);
-                return (RobotsWord::Disallowed, Err(refusal));
+                return Answer { line: found.line, ..Answer::new(RobotsWord::Disallowed, Err(refusal)) };
             }
-            Some(Known::Unavailable) => return (RobotsWord::AssumedAllowed, Ok(())),
-            Some(Known::Unreachable(refusal)) => return (RobotsWord::Unreachable, Err(refusal)),
+            Some(Known::Unavailable) => return Answer::new(RobotsWord::AssumedAllowed, Ok(())),
+            Some(Known::Unreachable(refusal)) => return Answer::new(RobotsWord::Unreachable, Err(refusal)),
             Some(Known::Asked(bell)) => {
                 if inner.hosts.until(deadline, bell.notified()).await.is_none() {
                     let message = format!("the deadline passed while waiting for the robots.txt of {origin}");
                     let refusal = Refusal::new(Outcome::Timeout, Phase::Queue, message);
-                    return (RobotsWord::NotAsked, Err(refusal));
+                    return Answer::new(RobotsWord::NotAsked, Err(refusal));
                 }
             }
             None => {

@@ -191,6 +191,14 @@ fn robots_txt_decides_at_every_hop() {
         "ok 200 at http://a/robots.txt after 0 hops, not_asked, 0.0 s",
     );
     assert_eq!(web.count_of("http://a/private/x"), 0);
+    let lines = run(&web, Duration::ZERO, async |follower| {
+        let mut lines = Vec::new();
+        for path in ["http://a/", "http://a/private", "http://c/"] {
+            lines.push(follower.fetch(request(path, secs(60)), ASK_ROBOTS).await.robots_line);
+        }
+        lines
+    });
+    assert_eq!(lines, [None, Some(2), None]);
     let ignored = FollowOptions { robots: false, ..ASK_ROBOTS };
     check(
         &web,
