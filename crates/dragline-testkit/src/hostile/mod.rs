@@ -13,6 +13,24 @@
 //! What is expected holds for a client that gives up after 2 s without a byte and 4 s in all, takes bodies up to
 //! [`BODY_BYTES_MAX`], may dial [`ALLOW_NETWORKS`], asks the site's name server, trusts its authority, does not wait
 //! between requests, and has no other limit than those of `FetchLimits::default()`.
+//!
+//! # Examples
+//! ```
+//! use dragline_testkit::hostile::{HostileSite, Record, Verdict, judge, sha256_of};
+//!
+//! let site = HostileSite::start()?;
+//! let cut = site.behaviours().iter().find(|behaviour| behaviour.name == "length/body-too-short");
+//! // What a client says that takes 20 bytes for all of the 64 that were announced.
+//! let record = Record {
+//!     outcome: "ok".into(),
+//!     status: Some(200),
+//!     bytes: 20,
+//!     sha256: sha256_of(b"length/body-too-shor"),
+//!     ..Record::default()
+//! };
+//! assert!(cut.is_some_and(|cut| matches!(judge(cut, &record), Verdict::SilentLoss(_))));
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 mod act;
 mod behaviour;
