@@ -3,7 +3,7 @@
 //! Usage: `taskset -c 1 cargo bench --bench transport [SECONDS] [1k|10k|50k] [alone]` with nginx installed, which runs
 //! on core 0. Every line is CPU time a request, medians of five rounds in turn, 64 at a time, for bodies of 1, 10 and
 //! 50 KB. The transport has everything on: guard, tap, caps, timings, one watched deadline. `alone` leaves the others
-//! out, for a profiler.
+//! out, for a profiler. At last come TLS handshakes, each with one request: full ones, and those that resume a session.
 
 use std::cell::Cell;
 use std::fs;
@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use dragline::core::fetch::{FetchLimits, FetchRequest};
 use dragline::core::{CanonicalUrl, Outcome};
-use dragline::fetch::{AwcTransportFactory, BodyBudget, Transport, TransportFactory, TransportOptions};
+use dragline::fetch::{
+    AwcTransportFactory, BodyBudget, TlsOptions, Transport, TransportFactory, TransportOptions,
+};
 use futures_util::StreamExt;
 
 #[global_allocator]
@@ -61,7 +63,39 @@ fn main() {
             let (bare, ours, limit) = (median(bare), median(ours), median(limit));
             println!("{name:6} {bare:12.2} {ours:12.2} {:8.2} {limit:12.2}", bare / ours);
         }
+        if !alone {
+            measure_tls(&site, span).await;
+        }
     });
+}
+
+/// Prints what a new TLS connection costs, with a private authority of one link and a certificate on P-256.
+async fn measure_tls(site: &Site, span: Duration) {
+    for (what, port, resumed) in [("full", site.tls_port, false), ("resumed", site.resuming_port, true)] {
+        let url = CanonicalUrl::parse(&format!("https://localhost:{port}/1k")).expect("a URL");
+        let transport = transport_trusting(site);
+        let same = (Rc::clone(&transport), url.clone());
+        let shares = Rc::new(Cell::new((0_u64, 0_u64)));
+        let counted = Rc::clone(&shares);
+        let one = move || one_handshake(Rc::clone(&same.0), same.1.clone(), Rc::clone(&counted));
+        one_ours(transport, url, 1_000).await;
+        let mut costs = Vec::new();
+        for _ in 0..ROUNDS {
+            costs.push(measure(span, one.clone()).await);
+        }
+        let (cost, (all, again)) = (median(costs), shares.get());
+        // Tickets are for one use, so that a burst at the start finds too few of them.
+        assert!(if resumed { again > all * 9 / 10 } else { again == 0 }, "{again} of {all} were resumed");
+        println!("tls {what:8} {cost:8.1} us of client CPU, {:.0} handshakes a CPU second", 1e6 / cost);
+    }
+}
+
+/// Fetches once over a connection of its own, and counts it, and whether its session was resumed.
+async fn one_handshake(transport: Rc<dyn Transport>, url: CanonicalUrl, shares: Rc<Cell<(u64, u64)>>) {
+    let response = transport.fetch(FetchRequest::get(url, Arc::default())).await;
+    assert_eq!((response.outcome, response.reused), (Outcome::Ok, false), "{:?}", response.error);
+    let (all, again) = shares.get();
+    shares.set((all + 1, again + u64::from(response.tls.is_some_and(|tls| tls.resumed))));
 }
 
 /// Runs one loop per lane for a while; returns microseconds of CPU a request.
@@ -100,8 +134,24 @@ fn client() -> awc::Client {
 }
 
 fn transport() -> Rc<dyn Transport> {
+    open(options())
+}
+
+fn transport_trusting(site: &Site) -> Rc<dyn Transport> {
+    let mut options = options();
+    options.tls.extra_roots =
+        TlsOptions::read_ca_file(&site.root.join("ca.pem")).expect("the file was written");
+    options.dns.hosts.insert("localhost".into(), vec![[127, 0, 0, 1].into()]);
+    open(options)
+}
+
+fn options() -> TransportOptions {
     let mut options = TransportOptions::new("bench/1", Arc::new(BodyBudget::new(128 << 20)));
     options.guard.allow_networks = vec!["127.0.0.0/8".parse().expect("a network")];
+    options
+}
+
+fn open(options: TransportOptions) -> Rc<dyn Transport> {
     AwcTransportFactory::new(options).expect("the options are right").open()
 }
 
@@ -166,6 +216,8 @@ struct Site {
     nginx: std::process::Child,
     root: std::path::PathBuf,
     port: u16,
+    tls_port: u16,
+    resuming_port: u16,
 }
 
 impl Site {
@@ -175,10 +227,14 @@ impl Site {
         for (name, bytes) in SIZES {
             fs::write(root.join(name), "x".repeat(bytes)).expect("there is space");
         }
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|free| free.local_addr())
-            .expect("a port")
-            .port();
+        let free = || {
+            std::net::TcpListener::bind("127.0.0.1:0")
+                .and_then(|free| free.local_addr())
+                .expect("a port")
+                .port()
+        };
+        let (port, tls_port, resuming_port) = (free(), free(), free());
+        write_certificates(&root);
         let folder = root.display();
         let conf = format!(
             "daemon off; pid {folder}/pid; error_log stderr crit; worker_processes 1; worker_cpu_affinity 01;\n\
@@ -186,11 +242,14 @@ impl Site {
              http {{ access_log off; keepalive_requests 100000000; sendfile on; tcp_nopush on; root {folder};\n\
              client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;\n\
              uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;\n\
-             server {{ listen 127.0.0.1:{port}; }} }}\n"
+             ssl_certificate {folder}/leaf.pem; ssl_certificate_key {folder}/leaf.key; ssl_protocols TLSv1.3;\n\
+             server {{ listen 127.0.0.1:{port}; }}\n\
+             server {{ listen 127.0.0.1:{tls_port} ssl; keepalive_timeout 0; ssl_session_tickets off; }}\n\
+             server {{ listen 127.0.0.1:{resuming_port} ssl; keepalive_timeout 0; }} }}\n"
         );
         fs::write(root.join("conf"), conf).expect("there is space");
         let nginx = Command::new("nginx").arg("-c").arg(root.join("conf")).spawn().ok()?;
-        let site = Self { nginx, root, port };
+        let site = Self { nginx, root, port, tls_port, resuming_port };
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -199,6 +258,23 @@ impl Site {
 
     fn url(&self, name: &str) -> CanonicalUrl {
         CanonicalUrl::parse(&format!("http://127.0.0.1:{}/{name}", self.port)).expect("a URL")
+    }
+}
+
+/// Writes an authority and a certificate of it for localhost.
+fn write_certificates(root: &std::path::Path) {
+    let mut authority = rcgen::CertificateParams::new([]).expect("no names are right");
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().expect("there is chance");
+    let certificate = authority.self_signed(&key).expect("the authority signs");
+    let issuer = rcgen::Issuer::new(authority, key);
+    let leaf_key = rcgen::KeyPair::generate().expect("there is chance");
+    let leaf = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("the name is right");
+    let leaf = leaf.signed_by(&leaf_key, &issuer).expect("the authority signs");
+    let files =
+        [("ca.pem", certificate.pem()), ("leaf.pem", leaf.pem()), ("leaf.key", leaf_key.serialize_pem())];
+    for (name, pem) in files {
+        fs::write(root.join(name), pem).expect("there is space");
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 #[derive(Clone, Default)]
 pub struct Headers {
     head: Bytes,
-    fields: Box<[Field]>,
+    fields: Vec<Field>,
 }
 
 #[derive(Clone, Copy)]
@@ -37,7 +37,7 @@ impl Headers {
             }
             at += len + 1;
         }
-        Self { fields: fields.into(), head }
+        Self { fields, head }
     }
 
     /// Makes headers from pairs, for tests and simulated transports.
