@@ -4,6 +4,10 @@ use std::fmt;
 
 use crate::disposition::FailKind;
 
+mod meaning;
+
+pub use meaning::Meaning;
+
 /// How one fetch ended. Closed: every fetch ends as exactly one of these.
 ///
 /// The flat name (`Outcome::name`) is the same word in records, metrics, logs and documentation. The phase in which

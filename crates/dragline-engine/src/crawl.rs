@@ -84,7 +84,7 @@ impl Crawl {
         let mut routes: Vec<Route> = builtin.collect();
         routes.append(&mut parts.routes);
         let bodies = Arc::new(BodyBudget::new(parts.bodies_bytes_max));
-        let transport = transport(&parts, &bodies)?;
+        let transport = transport(&parts, &bodies, &lanes)?;
         let plumbing = Plumbing { clock, seed, placement, lanes, telemetry, routes, bodies, transport };
         Ok(plumbing.start(parts))
     }
@@ -257,6 +257,7 @@ fn telemetry(parts: &CrawlBuilder, arbiters: usize) -> Result<Arc<Telemetry>, St
 fn transport(
     parts: &CrawlBuilder,
     bodies: &Arc<BodyBudget>,
+    lanes: &[usize],
 ) -> Result<Arc<dyn TransportFactory>, StartError> {
     if let Some(transport) = &parts.transport {
         return Ok(Arc::clone(transport));
@@ -264,6 +265,8 @@ fn transport(
     let mut options = TransportOptions::new(parts.rules.agent.user_agent(), Arc::clone(bodies));
     options.from.clone_from(&parts.rules.agent.from);
     options.guard = parts.guard.clone();
+    // With as many that idle as there are lanes, the connections are at most twice the fetches.
+    options.idle_max = lanes.iter().copied().max().unwrap_or(1);
     if let Some(accept) = &parts.accept {
         options.accept.clone_from(accept);
     }

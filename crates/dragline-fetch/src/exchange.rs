@@ -2,6 +2,7 @@
 
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use awc::ClientResponse;
@@ -53,7 +54,7 @@ pub(crate) async fn run(lane: Rc<Lane>, request: FetchRequest, transcript: Rc<Tr
         reused: transcript.reused.get(),
         version: if http2 { HttpVersion::Http2 } else { HttpVersion::Http1 },
         tls: connection.as_ref().and_then(|info| info.tls.clone()),
-        proxy: connection.as_ref().and_then(|info| info.proxy.clone()),
+        proxy: transcript.proxy.take(),
         capture: transcript.capture().filter(|_| !http2),
         error: ended.error,
         hold: ended.hold,
@@ -145,7 +146,7 @@ async fn answer(lane: &Lane, request: &FetchRequest, transcript: &Transcript) ->
     let routes = lane.routes();
     let url = &request.url;
     let of_host = routes.rule(url).map_or(&[][..], |rule| &rule.headers);
-    let route = routes.choose(url);
+    let route = choose(lane, request, transcript);
     let target = Target { host: url.host(), port: url.port(), route };
     if route.http2 && !lane.http2.is_http1(&target) {
         // In a box, so that fetches without it are not larger for it.
@@ -157,6 +158,15 @@ async fn answer(lane: &Lane, request: &FetchRequest, transcript: &Transcript) ->
     // By now the host is known not to speak HTTP/2: its connections are those of whoever does not ask for it.
     let route = Route { http2: false, ..route };
     answer_of_awc(lane, request, route, of_host, transcript).await
+}
+
+/// Chooses the way to the host, and notes the proxy on it.
+fn choose(lane: &Lane, request: &FetchRequest, transcript: &Transcript) -> Route {
+    let route = lane.routes().choose(&request.url);
+    if let Some(proxy) = route.proxy.and_then(|index| lane.routes().proxy(index)) {
+        *transcript.proxy.borrow_mut() = Some(Arc::clone(&proxy.name));
+    }
+    route
 }
 
 /// Sends the request over HTTP/2; `None` when the host turns out not to speak it.
@@ -208,7 +218,7 @@ async fn answer_of_awc(
                 }
                 lane.forget_idle(transcript.socket.borrow().as_ref().map(|socket| socket.info.peer));
                 transcript.restart();
-                route = Route { http2: false, ..lane.routes().choose(&request.url) };
+                route = Route { http2: false, ..choose(lane, request, transcript) };
             }
         }
     }

@@ -38,6 +38,8 @@ pub(crate) struct Transcript {
     /// The connection of the present attempt, and whether it had served another request.
     pub(crate) socket: RefCell<Option<Rc<Socket>>>,
     pub(crate) reused: Cell<bool>,
+    /// The proxy that the request goes through.
+    pub(crate) proxy: RefCell<Option<Arc<str>>>,
     /// The connection of HTTP/2, which many fetches share.
     pub(crate) shared: RefCell<Option<Rc<ConnInfo>>>,
     pub(crate) head: RefCell<Option<FinalHead>>,
@@ -130,6 +132,7 @@ impl Transcript {
             sent: Cell::default(),
             socket: RefCell::default(),
             reused: Cell::default(),
+            proxy: RefCell::default(),
             shared: RefCell::default(),
             head: RefCell::default(),
             fault: Cell::default(),

@@ -76,6 +76,7 @@ pub(crate) fn run(args: &FetchArgs) -> Result<Exit, Fault> {
         Arc::new(BodyBudget::new(plan.fetch.bodies_bytes_max)),
     );
     options.guard = plan.guard.clone();
+    options.idle_max = usize::try_from(plan.fetch.concurrency).unwrap_or(usize::MAX);
     options.accept.clone_from(&plan.fetch.accept);
     options.from.clone_from(&plan.rules.agent.from);
     network.apply(&mut options);

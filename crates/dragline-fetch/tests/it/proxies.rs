@@ -420,7 +420,7 @@ fn proxies_take_turns_and_rest_after_a_fault() {
             assert_eq!(ask("http://turns.site.test/").await, expected);
         }
         // Faults are said without a connection, so without the proxy's name.
-        assert_eq!(ask("http://rests.site.test/").await, "proxy_error -");
+        assert_eq!(ask("http://rests.site.test/").await, "proxy_error faulty");
         assert_eq!(ask("http://rests.site.test/").await, "ok one");
         assert_eq!(ask("http://rests.site.test/").await, "ok one");
         assert_eq!(ask(direct.url("/").as_str()).await, "ok -");

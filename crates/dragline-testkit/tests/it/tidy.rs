@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use dragline_core::Outcome;
+use dragline_core::outcome::Meaning;
+
 use crate::tree::Tree;
 
 /// Lines of a file, tests included.
@@ -106,6 +109,20 @@ fn no_function_is_too_long() {
     check("a function has at most 70 lines", &offenders);
     let clippy: toml::Table = tree.text(".clippy.toml").parse().unwrap();
     assert_eq!(clippy["too-many-lines-threshold"].as_integer(), Some(70), "the lint must count the same");
+}
+
+#[test]
+fn the_readme_tells_what_every_outcome_means() {
+    let readme = Tree::read().text("README.md").to_owned();
+    let offenders: Vec<_> = Outcome::ALL
+        .iter()
+        .map(|outcome| {
+            let Meaning { what, fault, retried, advice } = outcome.meaning();
+            format!("| `{outcome}` | {what} | {fault} | {retried} | {advice} |")
+        })
+        .filter(|row| !readme.lines().any(|line| line == row))
+        .collect();
+    check("README.md has a row for every outcome, in the words of the code", &offenders);
 }
 
 /// Returns (line, name, lines of code) of every function with a body; relies on rustfmt, which gives the closing brace
