@@ -18,13 +18,13 @@ pub struct Meaning {
 /// What happened, whose fault it is, whether it is tried again, what to do; in the order of declaration.
 const MEANINGS: [(Outcome, [&str; 4]); 20] = [
     (Outcome::Ok, ["a whole response, status below 400", "nobody", "no", "nothing to do"]),
-    (Outcome::OkTruncated, ["as ok, cut at a cap", "nobody", "no", "raise fetch.body_bytes_max for more"]),
+    (Outcome::OkTruncated, ["as ok, cut at a cap", "nobody", "no", "raise `fetch.body_bytes_max` for more"]),
     (
         Outcome::HttpError,
         [
             "a whole response, status 4xx or 5xx",
             "the server's word",
-            "statuses of retry.statuses",
+            "statuses of `retry.statuses`",
             "look at status and body",
         ],
     ),
@@ -38,7 +38,7 @@ const MEANINGS: [(Outcome, [&str; 4]); 20] = [
             "a redirect without a usable target, too many, or a loop",
             "the server",
             "no",
-            "look at chain; raise fetch.redirects_max",
+            "look at `chain`; raise `fetch.redirects_max`",
         ],
     ),
     (
@@ -56,7 +56,7 @@ const MEANINGS: [(Outcome, [&str; 4]); 20] = [
             "over a cap: bytes, ratio, codings or head",
             "the server",
             "no",
-            "raise the cap the error names, or fetch.at_cap = \"truncate\"",
+            "raise the cap the error names, or `fetch.at_cap = \"truncate\"`",
         ],
     ),
     (
@@ -75,7 +75,7 @@ const MEANINGS: [(Outcome, [&str; 4]); 20] = [
     (Outcome::DecodeError, ["a content coding unknown or damaged", "the server", "no", "tell its operator"]),
     (
         Outcome::DnsError,
-        ["the name did not resolve", "the name or the resolver", "yes", "check the spelling, and [dns]"],
+        ["the name did not resolve", "the name or the resolver", "yes", "check the spelling, and `[dns]`"],
     ),
     (
         Outcome::ConnectError,
@@ -87,7 +87,7 @@ const MEANINGS: [(Outcome, [&str; 4]); 20] = [
             "handshake or certificate failed",
             "the server, or missing trust",
             "no",
-            "add its authority to tls.ca_files, or the host to tls.insecure_hosts",
+            "add its authority to `tls.ca_files`, or the host to `tls.insecure_hosts`",
         ],
     ),
     (
@@ -96,7 +96,7 @@ const MEANINGS: [(Outcome, [&str; 4]); 20] = [
             "the proxy failed, not the target",
             "the proxy",
             "yes, by the next proxy",
-            "check [[proxy]]: address, user, password, what it allows",
+            "check `[[proxy]]`: address, user, password, what it allows",
         ],
     ),
     (
@@ -105,7 +105,7 @@ const MEANINGS: [(Outcome, [&str; 4]); 20] = [
             "the address guard refused the address",
             "nobody: a rule of ours",
             "no",
-            "security.allow_networks or --allow-net, as the error says",
+            "`security.allow_networks` or `--allow-net`, as the error says",
         ],
     ),
     (Outcome::InvalidUrl, ["not a URL or request that can be sent", "whoever wrote it", "no", "correct it"]),
