@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use dragline_core::fetch::{FetchLimits, Method};
 use dragline_core::headers::Headers;
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr_iter, memmem};
 
 use crate::error::Fault;
 
@@ -11,6 +11,8 @@ use crate::error::Fault;
 const STATUS_LINE_BYTES_MAX: usize = 1 << 10;
 /// Bytes of a field name; http's own limit, past which actix-http panics, is 64 KiB.
 const NAME_BYTES_MAX: usize = 1 << 10;
+/// Bytes that are set aside for a head of which only a part has come.
+const FIRST_BYTES: usize = 512;
 /// The start of every status line that is understood (RFC 9112 section 4).
 const PREFIX: &[u8] = b"HTTP/1.";
 
@@ -98,7 +100,9 @@ impl HeadRepair {
             let line_end = memchr(b'\n', rest);
             let taken = line_end.map_or(rest.len(), |end| end + 1);
             if self.head.capacity() == 0 {
-                self.head.reserve_exact(rest.len().clamp(256, 1 << 10).min(self.bytes_max));
+                // Most heads arrive whole, and are kept in no more memory than they need.
+                let whole = memmem::find(rest, b"\r\n\r\n").map(|end| end + 4);
+                self.head.reserve_exact(whole.unwrap_or(FIRST_BYTES).min(self.bytes_max));
             }
             self.take(rest.get(..taken).unwrap_or_default())?;
             used += taken;
@@ -244,10 +248,12 @@ struct Fields {
 impl Fields {
     fn collect(headers: &Headers) -> Result<Self, Fault> {
         let mut fields = Self::default();
+        let raw = headers.raw();
+        let mut returns = memchr_iter(b'\r', raw);
+        if memchr(b'\0', raw).is_some() || returns.any(|at| raw.get(at + 1) != Some(&b'\n')) {
+            return Err(Fault::Protocol("a field holds a forbidden octet"));
+        }
         for (name, value) in headers.iter() {
-            if memchr2(b'\0', b'\r', value).is_some() || memchr2(b'\0', b'\r', name).is_some() {
-                return Err(Fault::Protocol("a field holds a forbidden octet"));
-            }
             match name.len() {
                 10 if name.eq_ignore_ascii_case(b"connection") => fields.connection(value),
                 14 if name.eq_ignore_ascii_case(b"content-length") => fields.content_length(value)?,
