@@ -160,7 +160,7 @@ fn at_hand(plan: &Plan, transcript: &Transcript, budget: &Arc<BodyBudget>) -> Op
     if !transcript.whole.get() || plan.pipeline.is_some() || wire > plan.cap {
         return None;
     }
-    let hold = Some(budget.take_at_once(wire)?);
+    let hold = Some(budget.take_at_once(inbox.memory())?);
     Some(Body { bytes: inbox.finish(), wire, end: End::Whole, hold })
 }
 

@@ -10,6 +10,8 @@ use crate::head::{FinalHead, Framing};
 pub(crate) const FIRST_BYTES: usize = 16 << 10;
 /// Bytes that are set aside because a server announced them.
 const RESERVE_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of a body that is worth its whole receive buffer; a smaller one is copied out of it.
+const KEPT_BYTES_MIN: u64 = 4 << 10;
 /// Bytes that are set aside for a body of unknown length, each time.
 const GROW_BYTES: usize = 16 << 10;
 
@@ -17,24 +19,45 @@ const GROW_BYTES: usize = 16 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     bytes: Vec<u8>,
+    /// The whole body, cut out of the buffer that it was received in; then there are no other bytes.
+    kept: Option<Bytes>,
     room: usize,
     /// Whether every byte is wanted as soon as it is there: the body is decoded, or only counted.
     eager: bool,
 }
 
 impl Inbox {
-    /// Begins the body of a response, whose first part is at hand and let in; returns how much of it belonged to it.
+    /// Begins the body of a response with what is at hand of it: what stands in `input` behind the head's `used`
+    /// bytes. Returns how much of that belonged to it.
     ///
     /// # Errors
     /// When its framing is broken.
-    pub(crate) fn begin(&mut self, head: &FinalHead, meter: &mut Meter, part: &[u8]) -> Result<usize, Fault> {
+    pub(crate) fn begin(
+        &mut self,
+        head: &FinalHead,
+        meter: &mut Meter,
+        input: &mut BytesMut,
+        used: usize,
+    ) -> Result<usize, Fault> {
+        self.kept = None;
+        self.bytes.clear();
+        if let Framing::Length(length) = head.framing
+            && !head.coded
+            && length >= KEPT_BYTES_MIN
+            && length <= (input.len() - used) as u64
+        {
+            meter.pass(length);
+            let end = used + usize::try_from(length).unwrap_or_default();
+            self.kept = Some(input.split().freeze().slice(used..end));
+            return Ok(end - used);
+        }
+        let part = input.get(used..).unwrap_or_default();
         let announced = match head.framing {
             Framing::Empty => 0,
             Framing::Length(length) => length,
             Framing::Chunked | Framing::UntilClose => part.len() as u64,
         };
         let most = if head.coded { FIRST_BYTES as u64 } else { RESERVE_BYTES_MAX };
-        self.bytes.clear();
         self.bytes.reserve_exact(usize::try_from(announced.min(most)).unwrap_or_default());
         self.eager = head.coded;
         meter.feed(part, &mut self.bytes)
@@ -72,7 +95,12 @@ impl Inbox {
     }
 
     pub(crate) fn len(&self) -> u64 {
-        self.bytes.len() as u64
+        self.kept.as_ref().map_or(self.bytes.len(), Bytes::len) as u64
+    }
+
+    /// Returns the memory that the body takes.
+    pub(crate) fn memory(&self) -> u64 {
+        if self.kept.is_some() { FIRST_BYTES as u64 } else { self.len() }
     }
 
     /// Returns the bytes, to which at most `room` may be added, with space for some.
@@ -110,11 +138,18 @@ impl Inbox {
 
     /// Cuts the bytes to their first `len`.
     pub(crate) fn truncate(&mut self, len: u64) {
-        self.bytes.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        self.bytes.truncate(len);
+        if let Some(kept) = &mut self.kept {
+            kept.truncate(len);
+        }
     }
 
     /// Ends the body: its bytes, in no more memory than they need.
     pub(crate) fn finish(&mut self) -> Bytes {
+        if let Some(kept) = self.kept.take() {
+            return kept;
+        }
         let mut bytes = self.take();
         if bytes.capacity() - bytes.len() > GROW_BYTES.max(bytes.len() / 4) {
             bytes.shrink_to_fit();

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use actix_rt::net::{ActixStream, Ready};
-use bytes::BufMut;
+use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::error::Fault;
@@ -27,8 +27,9 @@ use crate::transcript::{self, Transcript};
 const STAND_IN: &[u8] = b".";
 
 thread_local! {
-    /// Where heads and chunks are received; one of them is looked at before anything else is read.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; FIRST_BYTES].into());
+    /// Where heads and chunks are received; one of them is looked at before anything else is read. A body that came
+    /// whole with its head may be cut out of it.
+    static SCRATCH: RefCell<BytesMut> = RefCell::default();
 }
 
 /// The stream that awc is given.
@@ -96,19 +97,24 @@ impl Tap {
         cx: &mut Context<'_>,
         fetch: &Transcript,
         most: usize,
-        look: impl FnOnce(&mut Self, &[u8]) -> T,
+        look: impl FnOnce(&mut Self, &mut BytesMut) -> T,
     ) -> Poll<io::Result<T>> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let most = most.min(scratch.len());
-            let mut buf = ReadBuf::new(scratch.get_mut(..most).unwrap_or_default());
-            ready!(self.socket.poll_read(cx, &mut buf))?;
-            fetch.note_received(buf.filled());
-            Poll::Ready(Ok(look(self, buf.filled())))
+            scratch.clear();
+            scratch.reserve(FIRST_BYTES);
+            ready!(self.socket.poll_read_buf(cx, &mut scratch.limit(most.min(FIRST_BYTES))))?;
+            fetch.note_received(scratch);
+            Poll::Ready(Ok(look(self, scratch)))
         })
     }
 
     /// Looks at bytes of a head. True when awc was given something.
-    fn take_head(&mut self, fetch: &Transcript, input: &[u8], buf: &mut ReadBuf<'_>) -> Result<bool, Fault> {
+    fn take_head(
+        &mut self,
+        fetch: &Transcript,
+        input: &mut BytesMut,
+        buf: &mut ReadBuf<'_>,
+    ) -> Result<bool, Fault> {
         let State::Head(repair) = &mut self.state else { return Ok(false) };
         if input.is_empty() {
             self.end();
@@ -124,14 +130,14 @@ impl Tap {
             }
             HeadStep::Final(used, head) => {
                 let mut meter = Meter::new(head.framing);
-                let body = input.get(used..).unwrap_or_default();
-                let taken = fetch.inbox.borrow_mut().begin(&head, &mut meter, body)?;
+                let came = input.len() - used;
+                let taken = fetch.inbox.borrow_mut().begin(&head, &mut meter, input, used)?;
                 let whole = meter.is_whole();
                 write_head(buf, &head, whole)?;
                 fetch.whole.set(whole);
                 fetch.note_head(head);
                 self.state = if whole { State::Idle } else { State::Body(meter) };
-                if taken < body.len() {
+                if taken < came {
                     // What stands behind a body belongs to nobody, and must not be taken for the next response.
                     self.end();
                 }

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use bytes::BytesMut;
 use dragline_core::fetch::Phase;
 use dragline_core::outcome::Outcome;
 use h2::RecvStream;
@@ -68,7 +69,7 @@ pub(super) async fn exchange(
     transcript.received.set(transcript.received.get() + head.headers.raw().len() as u64);
     transcript.whole.set(head.framing == Framing::Empty);
     let framing = head.framing;
-    let begun = transcript.inbox.borrow_mut().begin(&head, &mut Meter::new(framing), &[]);
+    let begun = transcript.inbox.borrow_mut().begin(&head, &mut Meter::new(framing), &mut BytesMut::new(), 0);
     begun.map_err(Failure::refused)?;
     transcript.note_head(head);
     Ok(Body::new(stream, waiting.upload, framing, guard))

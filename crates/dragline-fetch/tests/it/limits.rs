@@ -193,10 +193,10 @@ fn the_clocks_of_a_fetch_stand_still_while_it_waits_for_memory() {
     with_transport(options, async |transport: AwcTransport| {
         let long = FetchLimits { deadline: 3 * SHORT, ..limits() };
         let mut older = transport.fetch(with_limits(&server.url("/older"), long));
-        // Until the older fetch holds its credits.
+        // Until the older fetch holds all there is, and more.
         std::future::poll_fn(|cx| {
             assert!(older.as_mut().poll(cx).is_pending());
-            if bodies.in_use() > 0 { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            if bodies.exhausted() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
         })
         .await;
         let short = FetchLimits { deadline: SHORT, idle_body_timeout: SHORT, ..limits() };
