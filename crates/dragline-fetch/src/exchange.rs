@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use actix_http::header::HeaderMap;
 use awc::ClientResponse;
 use awc::error::{ConnectError, SendRequestError};
 use dragline_core::fetch::{FetchRequest, FetchResponse, HttpVersion, Phase};
@@ -177,9 +178,10 @@ async fn answer_of_http2(
     of_host: &[(Box<str>, Box<str>)],
     transcript: &Transcript,
 ) -> Result<Option<Answer>, Ended> {
-    let mut fielded = request::fields(&lane.fields, of_host, request).map_err(unsendable)?;
-    let authorization = fielded.authorization.take();
-    let fields = fielded.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+    let mut headers = HeaderMap::new();
+    let fielded = request::fields(&mut headers, &lane.fields, of_host, request).map_err(unsendable)?;
+    let authorization = fielded.authorization;
+    let fields = headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
     let built = http2::Request::new(request.method, &request.url, fields, &request.body).map_err(not_sent)?;
     match lane.http2.send(target, built, transcript).await.map_err(not_sent)? {
         Sent::Answer { body, info, reused } => {
@@ -201,10 +203,9 @@ async fn answer_of_awc(
 ) -> Result<Answer, Ended> {
     let mut may_repeat = request.method.is_idempotent();
     loop {
-        let mut fielded = request::fields(&lane.fields, of_host, request).map_err(unsendable)?;
-        let authorization = fielded.authorization.take();
-        let built = request::build(&lane.client(), route, fielded, request);
-        match built.map_err(unsendable)?.send().await {
+        let built = request::build(&lane.client(), route, &lane.fields, of_host, request);
+        let (built, authorization) = built.map_err(unsendable)?;
+        match built.send().await {
             Ok(response) => {
                 let source = AnySource::Awc(AwcSource(response));
                 return Ok(Answer { source, authorization, route });

@@ -80,27 +80,27 @@ impl Built<'_> {
     }
 }
 
-/// The fields of one request, and whether it is the last on its connection.
+/// What is to be known of the fields of one request.
 #[derive(Debug)]
 pub(crate) struct Fielded {
-    pub(crate) headers: HeaderMap,
+    /// Whether it is the last on its connection.
     close: bool,
-    /// The `Authorization` that was sent, a secret.
+    /// The `Authorization` that is sent, a secret.
     pub(crate) authorization: Option<String>,
 }
 
-/// Gathers the fields of a request: those of every request, then of its host, then its own, which win.
+/// Puts the fields of a request into `headers`: those of every request, then of its host, then its own, which win.
 ///
 /// Each call counts as one answer to a challenge: it is made once for each request sent.
 ///
 /// # Errors
 /// Says what cannot be sent.
 pub(crate) fn fields(
+    headers: &mut HeaderMap,
     common: &Fields,
     of_host: &[(Box<str>, Box<str>)],
     request: &FetchRequest,
 ) -> Result<Fielded, String> {
-    let mut headers = HeaderMap::with_capacity(12);
     let host = HeaderValue::from_str(request.url.authority()).map_err(|_| "the host cannot be sent")?;
     headers.insert(HOST, host);
     headers.insert(USER_AGENT, common.user_agent.clone());
@@ -114,7 +114,7 @@ pub(crate) fn fields(
     }
     let mut close = false;
     for (name, value) in of_host.iter().chain(request.headers.iter()) {
-        close |= own_field(&mut headers, name, value)?;
+        close |= own_field(headers, name, value)?;
     }
     let cookie = request.cookies.as_ref().and_then(|jar| jar.field(&request.url, clock::wall()));
     if let Some(cookie) = cookie.filter(|_| !headers.contains_key(COOKIE)) {
@@ -129,19 +129,20 @@ pub(crate) fn fields(
         let value = HeaderValue::from_str(authorization);
         headers.insert(AUTHORIZATION, value.map_err(|_| "the credentials cannot be sent")?);
     }
-    Ok(Fielded { headers, close, authorization })
+    Ok(Fielded { close, authorization })
 }
 
-/// Builds the request that awc sends along a route.
+/// Builds the request that awc sends along a route; returns the `Authorization` in it, too.
 ///
 /// # Errors
 /// Says what cannot be sent.
 pub(crate) fn build<'a>(
     client: &Client,
     route: Route,
-    fielded: Fielded,
+    common: &Fields,
+    of_host: &[(Box<str>, Box<str>)],
     request: &'a FetchRequest,
-) -> Result<Built<'a>, String> {
+) -> Result<(Built<'a>, Option<String>), String> {
     let uri = awc_uri(&request.url, route).ok_or("the URL is too long to be sent")?;
     let method = match request.method {
         Method::Get => HttpMethod::GET,
@@ -153,10 +154,10 @@ pub(crate) fn build<'a>(
         Method::Options => HttpMethod::OPTIONS,
     };
     let mut built = client.request(method, uri);
-    *built.headers_mut() = fielded.headers;
-    let built = if fielded.close { built.force_close() } else { built };
+    let Fielded { close, authorization } = fields(built.headers_mut(), common, of_host, request)?;
+    let built = if close { built.force_close() } else { built };
     let announces_empty_content = request.method.announces_empty_content();
-    Ok(Built { request: built, body: &request.body, announces_empty_content })
+    Ok((Built { request: built, body: &request.body, announces_empty_content }, authorization))
 }
 
 /// Sets a field of the caller; true when it asks to close the connection afterwards.
