@@ -140,7 +140,7 @@ fn transport() -> Rc<dyn Transport> {
 fn transport_trusting(site: &Site) -> Rc<dyn Transport> {
     let mut options = options();
     options.tls.extra_roots =
-        TlsOptions::read_ca_file(&site.root.join("ca.pem")).expect("the file was written");
+        TlsOptions::read_ca_file(site.root.join("ca.pem")).expect("the file was written");
     options.dns.hosts.insert("localhost".into(), vec![[127, 0, 0, 1].into()]);
     open(options)
 }
