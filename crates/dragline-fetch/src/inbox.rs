@@ -11,7 +11,7 @@ pub(crate) const FIRST_BYTES: usize = 16 << 10;
 /// Bytes that are set aside because a server announced them.
 const RESERVE_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of a body that is worth its whole receive buffer; a smaller one is copied out of it.
-const KEPT_BYTES_MIN: u64 = 4 << 10;
+const KEPT_BYTES_MIN: u64 = 8 << 10;
 /// Bytes that are set aside for a body of unknown length, each time.
 const GROW_BYTES: usize = 16 << 10;
 
