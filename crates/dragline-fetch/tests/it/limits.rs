@@ -188,7 +188,7 @@ fn the_clocks_of_a_fetch_stand_still_while_it_waits_for_memory() {
         "/older" => vec![send(HEAD), send("x".repeat(60_000)), Act::Hold],
         _ => vec![send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")],
     });
-    let bodies = std::sync::Arc::new(BodyBudget::new(100_000));
+    let bodies = std::sync::Arc::new(BodyBudget::new(50_000));
     let options = TransportOptions { bodies: bodies.clone(), ..options() };
     with_transport(options, async |transport: AwcTransport| {
         let long = FetchLimits { deadline: 3 * SHORT, ..limits() };
