@@ -1,5 +1,6 @@
 //! Decides which proxy a host is asked through: rules by host, turns among several, rest for those with faults.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -28,15 +29,9 @@ pub struct ProxyRule {
 /// hosts are asked through all proxies, in turn.
 #[derive(Clone, Debug)]
 pub struct ProxyRules {
-    proxies: Vec<Proxy>,
+    /// How each proxy fares, by its index.
+    proxies: Vec<Rest>,
     rules: Vec<Rotation>,
-}
-
-/// One proxy.
-#[derive(Clone, Debug)]
-struct Proxy {
-    name: Box<str>,
-    rest: Rest,
 }
 
 /// How long a proxy is left out.
@@ -62,12 +57,13 @@ impl ProxyRules {
     /// # Errors
     /// When two proxies have one name, or a rule has an index that is no proxy's.
     pub fn new(names: Vec<Box<str>>, rules: Vec<ProxyRule>) -> Result<Self, ProxyRulesError> {
-        let mut proxies: Vec<Proxy> = Vec::with_capacity(names.len());
+        let proxies = vec![Rest::default(); names.len()];
+        let mut known = BTreeSet::new();
         for name in names {
-            if proxies.iter().any(|proxy| proxy.name == name) {
+            if known.contains(&name) {
                 return Err(ProxyRulesError::NameTwice(name));
             }
-            proxies.push(Proxy { name, rest: Rest::default() });
+            known.insert(name);
         }
         for (rule, ProxyRule { proxies: indices, .. }) in rules.iter().enumerate() {
             if let Some(proxy) = indices.iter().copied().find(|index| *index >= proxies.len()) {
@@ -95,7 +91,7 @@ impl ProxyRules {
         let places = (0..count).map(|ahead| (*turn + ahead) % count);
         let candidates = places.filter_map(|place| {
             let index = *rule.proxies.get(place)?;
-            Some((place, index, self.proxies.get(index)?.rest.until))
+            Some((place, index, self.proxies.get(index)?.until))
         });
         // Of equals the first is taken, so those that are due keep their turns.
         let (place, index, _) = candidates.min_by_key(|(_, _, until)| (*until).max(now))?;
@@ -108,7 +104,7 @@ impl ProxyRules {
     /// A proxy with a fault rests for a second, then for twice as long each time it fails again, at most a minute; a
     /// success ends that. Faults of requests that were under way together count once.
     pub fn report(&mut self, proxy: usize, fault: bool, now: Time) {
-        let Some(Proxy { rest, .. }) = self.proxies.get_mut(proxy) else { return };
+        let Some(rest) = self.proxies.get_mut(proxy) else { return };
         if !fault {
             *rest = Rest::default();
             return;
@@ -119,24 +115,9 @@ impl ProxyRules {
         rest.until = now + rest.length;
     }
 
-    /// Returns the number of proxies.
-    pub fn len(&self) -> usize {
-        self.proxies.len()
-    }
-
-    /// Whether there are no proxies.
-    pub fn is_empty(&self) -> bool {
-        self.proxies.is_empty()
-    }
-
-    /// Returns the name of a proxy; `None` when the index is none of ours.
-    pub fn name(&self, proxy: usize) -> Option<&str> {
-        self.proxies.get(proxy).map(|proxy| &*proxy.name)
-    }
-
-    /// Returns how many proxies rest.
-    pub fn resting(&self, now: Time) -> usize {
-        self.proxies.iter().filter(|proxy| proxy.rest.until > now).count()
+    #[cfg(test)]
+    fn resting(&self, now: Time) -> usize {
+        self.proxies.iter().filter(|rest| rest.until > now).count()
     }
 }
 
@@ -288,11 +269,8 @@ mod tests {
     }
 
     #[test]
-    fn proxies_have_names() {
+    fn a_report_of_no_proxy_is_nobodys_fault() {
         let mut rules = rules(&[]);
-        assert_eq!((rules.len(), rules.is_empty()), (3, false));
-        assert_eq!((rules.name(2), rules.name(3)), (Some("three"), None));
-        // Nobody's report is nobody's fault.
         fault(&mut rules, 0, 3);
         assert_eq!(rules.resting(Time::ZERO), 0);
     }

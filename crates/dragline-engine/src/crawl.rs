@@ -232,7 +232,8 @@ fn lanes(concurrency: usize, fetchers: usize) -> Vec<usize> {
     (0..fetchers).map(|index| concurrency / fetchers + usize::from(index < concurrency % fetchers)).collect()
 }
 
-fn fresh_seed() -> u64 {
+/// Draws a seed that differs from process to process.
+pub fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }

@@ -35,7 +35,7 @@ mod supervisor;
 pub use builder::{BuildError, BuildErrors, CrawlBuilder};
 pub use clock::Clock;
 pub use control::{CrawlEnd, Signal};
-pub use crawl::{Crawl, CrawlHandle, RunningCrawl, StartError};
+pub use crawl::{Crawl, CrawlHandle, RunningCrawl, StartError, fresh_seed};
 pub use desk::{End, Problem};
 pub use handler::{HandleError, HandlePage, HandleResult, IntoHandled, Route};
 pub use messages::Status;

@@ -113,7 +113,7 @@ fn refused_by_proxy(transcript: &Transcript) -> Option<Ended> {
     let info = &socket.as_ref()?.info;
     let status = transcript.head.borrow().as_ref()?.status;
     info.absolute.as_ref().filter(|_| status == 407)?;
-    let fault = DialError::Proxy(info.proxy.clone()?, ProxyFault::Auth(Reply::Status(status)));
+    let fault = DialError::Proxy(transcript.proxy.borrow().clone()?, ProxyFault::Auth(Reply::Status(status)));
     Some(Ended::failed(Outcome::ProxyError, Phase::Ttfb, fault.to_string()))
 }
 

@@ -224,7 +224,7 @@ mod tests {
     async fn adopted(registry: &Registry, listener: &TcpListener, now: Instant) -> Rc<Socket> {
         let address = listener.local_addr().unwrap();
         let io = Io::Plain(TcpStream::connect(address).await.unwrap());
-        let info = Rc::new(ConnInfo { peer: address, tls: None, proxy: None, http2: false, absolute: None });
+        let info = Rc::new(ConnInfo { peer: address, tls: None, http2: false, absolute: None });
         registry.adopt(Dialed { io, info }, now)
     }
 

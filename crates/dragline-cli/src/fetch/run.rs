@@ -136,7 +136,7 @@ async fn fetch_all(
             LogUrls::Full => LoggedUrls::Full,
             LogUrls::NoQuery => LoggedUrls::NoQuery,
         },
-        seed: 0,
+        seed: dragline::engine::fresh_seed(),
     });
     let options = FollowOptions { redirects_max, robots: plan.rules.robots.obey };
     let lineup = RefCell::new(lineup);

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use dragline_testkit::{ChildGuard, ports, real, wait_until};
 
 use crate::http::get;
+use crate::nginx;
 use crate::process::{PATIENCE, Place, Running};
 use crate::results::Results;
 use crate::walk;
@@ -206,20 +206,10 @@ impl Nginx {
         for name in ["hidden", "scripted", "comment"] {
             place.write(&format!("corner/{name}"), "<p>only what is no link leads here");
         }
-        let config = place.write("nginx.conf", &config(address, &root, &place));
-        let process = ChildGuard::start(
-            Command::new(program)
-                .args(["-p".as_ref(), place.path("").as_os_str(), "-c".as_ref(), config.as_os_str()])
-                .args(["-e".as_ref(), place.path("error.log").as_os_str()])
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null()),
-        )
-        .expect("nginx starts");
-        let nginx = Self { _process: process, address, place };
-        let up = wait_until(PATIENCE, || get(address, "/corner/", walk::AGENT).is_ok());
-        assert!(up, "nginx does not start: {:?}", fs::read_to_string(nginx.place.path("error.log")));
-        Some(nginx)
+        let config = config(address, &root, &place);
+        let _process =
+            nginx::serve(program, &place, &config, || get(address, "/corner/", walk::AGENT).is_ok());
+        Some(Self { _process, address, place })
     }
 
     /// Returns the statuses of each path and query the crawler asked for, oldest first.

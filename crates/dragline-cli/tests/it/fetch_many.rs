@@ -89,6 +89,8 @@ fn one_deadline_is_over_all_hops() {
     assert_eq!(record["outcome"], "timeout", "{record}");
     assert!(record["chain"].as_array().is_some_and(|chain| (1..=2).contains(&chain.len())), "{record}");
     assert_eq!(record["error"]["phase"], "ttfb", "{record}");
+    let message = "the deadline of 1s for all hops and waits passed";
+    assert_eq!(record["error"]["message"], message, "{record}");
 }
 
 #[test]

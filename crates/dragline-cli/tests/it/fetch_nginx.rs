@@ -3,13 +3,13 @@
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
-use dragline_testkit::{ChildGuard, ports, real, wait_until};
+use dragline_testkit::{ChildGuard, ports, real};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use crate::fetch_kit::{fetch, parse};
-use crate::process::{PATIENCE, Place};
+use crate::nginx;
+use crate::process::Place;
 
 /// An nginx of our own, for `site.test` and 127.0.0.1; killed on drop.
 pub(crate) struct Nginx {
@@ -24,20 +24,9 @@ impl Nginx {
         let program = real::require("nginx")?;
         let (place, address) = (Place::new(), ports::free_address().expect("a loopback port is free"));
         write_certificates(&place);
-        let config = place.write("nginx.conf", &config(address, more, &place));
-        let process = ChildGuard::start(
-            Command::new(program)
-                .args(["-p".as_ref(), place.path("").as_os_str(), "-c".as_ref(), config.as_os_str()])
-                .args(["-e".as_ref(), place.path("error.log").as_os_str()])
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null()),
-        )
-        .expect("nginx starts");
-        let nginx = Self { _process: process, address, place };
-        let up = wait_until(PATIENCE, || TcpStream::connect(address).is_ok());
-        assert!(up, "nginx does not start: {:?}", fs::read_to_string(nginx.place.path("error.log")));
-        Some(nginx)
+        let config = config(address, more, &place);
+        let _process = nginx::serve(program, &place, &config, || TcpStream::connect(address).is_ok());
+        Some(Self { _process, address, place })
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

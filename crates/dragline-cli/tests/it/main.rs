@@ -15,6 +15,7 @@ mod hostile_run;
 mod http;
 mod logging;
 mod manners;
+mod nginx;
 mod observed;
 mod process;
 mod prometheus;

@@ -221,9 +221,16 @@ impl Follower {
         journey.borrow_mut().waited += inner.clock.now() - asked;
         let slot = admitted?;
         let limits = FetchLimits { deadline: deadline - inner.clock.now(), ..(*request.limits).clone() };
-        let request = FetchRequest { limits: Arc::new(limits), ..request.clone() };
-        let response = inner.transport.fetch(request).await;
+        let hop = FetchRequest { limits: Arc::new(limits), ..request.clone() };
+        let mut response = inner.transport.fetch(hop).await;
         slot.release(&response);
+        if let (Outcome::Timeout, Some(error)) = (response.outcome, &mut response.error)
+            && inner.clock.now() >= deadline
+        {
+            // The transport knows what was left of it.
+            let asked = request.limits.deadline;
+            error.message = format!("the deadline of {asked:?} for all hops and waits passed");
+        }
         Ok(response)
     }
 

@@ -42,8 +42,6 @@ pub(crate) struct ConnInfo {
     pub(crate) peer: SocketAddr,
     /// What TLS agreed on.
     pub(crate) tls: Option<Arc<TlsInfo>>,
-    /// The name of the proxy.
-    pub(crate) proxy: Option<Arc<str>>,
     /// Whether both sides agreed on HTTP/2.
     pub(crate) http2: bool,
     /// What every request over this connection must carry, when it leads to a proxy that takes requests in absolute

@@ -57,8 +57,6 @@ pub(crate) struct Dialer {
 pub(super) struct Reached {
     pub(super) tcp: TcpStream,
     pub(super) peer: SocketAddr,
-    /// The name of the proxy.
-    pub(super) proxy: Option<Arc<str>>,
     pub(super) absolute: Option<Absolute>,
 }
 
@@ -90,9 +88,9 @@ impl Dialer {
             None => self.direct(target).await?,
             Some(index) => self.through(index, target).await?,
         };
-        let Reached { tcp, peer, proxy, absolute } = reached;
+        let Reached { tcp, peer, absolute } = reached;
         if !target.route.tls {
-            let info = ConnInfo { peer, tls: None, proxy, http2: false, absolute };
+            let info = ConnInfo { peer, tls: None, http2: false, absolute };
             return Ok(Dialed { io: Io::Plain(tcp), info: Rc::new(info) });
         }
         let connected = clock::now();
@@ -100,7 +98,7 @@ impl Dialer {
         let (stream, agreed) = self.means.tls.handshake(target.bare_host(), target.route, tcp).await?;
         transcript::current(|fetch| fetch.tls.set(Some(clock::now() - connected)));
         let http2 = agreed.alpn.as_deref() == Some("h2");
-        let info = ConnInfo { peer, tls: Some(Arc::new(agreed)), proxy, http2, absolute };
+        let info = ConnInfo { peer, tls: Some(Arc::new(agreed)), http2, absolute };
         Ok(Dialed { io: Io::Tls(Box::new(stream)), info: Rc::new(info) })
     }
 
@@ -112,7 +110,7 @@ impl Dialer {
         let due = clock::after(started, connect_limit());
         let (tcp, peer) = eyeballs::connect(&addresses, target.port, due).await.map_err(DialError::Tcp)?;
         transcript::current(|fetch| fetch.connect.set(Some(clock::now() - started)));
-        Ok(Reached { tcp, peer, proxy: None, absolute: None })
+        Ok(Reached { tcp, peer, absolute: None })
     }
 
     /// Resolves the host of a target, and keeps the addresses that may be dialled: at least one.

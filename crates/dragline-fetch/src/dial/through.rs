@@ -104,5 +104,5 @@ async fn ask(
         ProxyScheme::Http => http_connect(&mut tcp, destination, proxy.authorization()).await?,
         ProxyScheme::Socks5 => socks5(&mut tcp, destination, proxy.credentials()).await?,
     }
-    Ok(Reached { tcp, peer, proxy: Some(Arc::clone(&proxy.name)), absolute })
+    Ok(Reached { tcp, peer, absolute })
 }
