@@ -32,6 +32,7 @@ pub mod robots;
 pub mod roster;
 pub mod rules;
 pub mod scope;
+pub mod session;
 pub mod ticket;
 pub mod time;
 pub mod traps;

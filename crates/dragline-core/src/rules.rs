@@ -154,6 +154,9 @@ pub struct PolitenessRules {
     pub factor: f64,
     /// The longest adaptive gap.
     pub delay_max: Duration,
+    /// Whether a host that refuses, or does not answer, is left alone for longer: penalties, `Retry-After`, parking.
+    /// A crawl always does; a session of its own only when it is asked to.
+    pub backoff: bool,
     /// How much penalties are spread, 0 to 1.
     pub jitter: f64,
     /// The longest penalty or `Retry-After` that is waited out; a host that asks for more is parked.
@@ -172,6 +175,7 @@ impl Default for PolitenessRules {
             adaptive: true,
             factor: 5.0,
             delay_max: Duration::from_secs(60),
+            backoff: true,
             jitter: 0.2,
             backoff_max: Duration::from_secs(3_600),
             give_up_after: Duration::from_secs(3_600),

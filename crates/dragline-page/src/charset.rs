@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use dragline_core::Page;
+use dragline_core::{Headers, Page};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252, X_USER_DEFINED};
 
 use crate::scanner::{Scanner, TagKind};
@@ -44,12 +44,16 @@ pub struct Charset<'a> {
 impl<'a> Charset<'a> {
     /// Looks for a mark or a declaration.
     pub fn of(page: &'a Page) -> Self {
-        let body: &[u8] = &page.body;
+        Self::of_response(&page.body, &page.headers, page.url.host())
+    }
+
+    /// As [`Charset::of`], for a body that is no page: a response with its fields and the host it came from.
+    pub fn of_response(body: &'a [u8], headers: &Headers, host: &'a str) -> Self {
         let declared = Encoding::for_bom(body)
             .map(|(encoding, _)| encoding)
-            .or_else(|| Encoding::for_label(label_in(page.headers.get("content-type")?)?))
+            .or_else(|| Encoding::for_label(label_in(headers.get("content-type")?)?))
             .or_else(|| prescan(body.get(..PRESCAN_BYTES_MAX).unwrap_or(body)));
-        Self { body, host: page.url.host(), declared, guessed: OnceCell::new() }
+        Self { body, host, declared, guessed: OnceCell::new() }
     }
 
     /// For text that was decoded before.

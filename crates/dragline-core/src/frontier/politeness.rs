@@ -275,6 +275,9 @@ impl HostClock {
             self.learn_latency(fetched.ttfb, rules);
             self.ease(now);
         }
+        if !rules.backoff {
+            return None;
+        }
         self.note_refusal(now, fetched, rules);
         let honoured = matches!(fetched.status, Some(429 | 300..=399 | 500..=599));
         if let Some(wait) = fetched.retry_after.filter(|wait| honoured && !wait.is_zero()) {
