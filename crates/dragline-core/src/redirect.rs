@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::fetch::FetchResponse;
 use crate::headers::Headers;
+use crate::outcome::Outcome;
 use crate::url::{CanonicalUrl, UrlError};
 
 /// What becomes of a redirect.
@@ -87,6 +88,18 @@ fn percent_encoded(value: &[u8]) -> String {
         }
     }
     out
+}
+
+/// Returns how a whole response to a request for `url` ends its fetch.
+pub fn outcome(status: u16, headers: &Headers, url: &CanonicalUrl) -> Outcome {
+    match status {
+        301 | 302 | 303 | 307 | 308 => {
+            let target = headers.get_str("location").map(|location| url.join(location));
+            if matches!(target, Some(Ok(_))) { Outcome::Redirect } else { Outcome::RedirectError }
+        }
+        400.. => Outcome::HttpError,
+        _ => Outcome::Ok,
+    }
 }
 
 #[cfg(test)]

@@ -99,8 +99,13 @@ impl Network {
 
     /// Makes a keyring of all credentials, and of `more` before them; `None` when there are none.
     pub fn keyring(&self, more: Vec<(Origin, Credentials)>) -> Option<Arc<Keyring>> {
-        let all: Vec<_> = more.into_iter().chain(self.credentials.iter().cloned()).collect();
+        let all = self.credentials(more);
         (!all.is_empty()).then(|| Arc::new(Keyring::new(all)))
+    }
+
+    /// Returns `more`, and all credentials after them.
+    pub(crate) fn credentials(&self, more: Vec<(Origin, Credentials)>) -> Vec<(Origin, Credentials)> {
+        more.into_iter().chain(self.credentials.iter().cloned()).collect()
     }
 }
 

@@ -20,6 +20,13 @@ impl Tasks {
     }
 }
 
+impl Tasks {
+    /// Lets the tasks go on without their owner, until they end by themselves or their arbiter does.
+    pub(crate) fn detach(mut self) {
+        self.0.clear();
+    }
+}
+
 impl Drop for Tasks {
     fn drop(&mut self) {
         for task in &self.0 {
@@ -27,6 +34,38 @@ impl Drop for Tasks {
         }
     }
 }
+
+/// Starts a thread that runs `work` and ends; returns whether it could be started.
+#[expect(clippy::disallowed_methods, reason = "it ends with what it is given to do, which its owner ends")]
+pub(crate) fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> bool {
+    match std::thread::Builder::new().name(name.to_owned()).spawn(work) {
+        // Its end is told by what it shares with its owner.
+        Ok(running) => {
+            drop(running);
+            true
+        }
+        Err(error) => {
+            tracing::error!(target: "dragline::actor", thread = name, %error, "a thread could not be started");
+            false
+        }
+    }
+}
+
+/// Starts a thread with an actix system of its own, on which the future runs that `make` makes there.
+///
+/// # Errors
+/// When the system has no thread to give.
+#[expect(clippy::disallowed_methods, reason = "the handle goes to the owner")]
+pub(crate) fn system<F: Future<Output = ()>>(
+    name: &str,
+    make: impl FnOnce() -> F + Send + 'static,
+) -> std::io::Result<JoinThread> {
+    let work = move || actix::System::new().block_on(make());
+    std::thread::Builder::new().name(name.to_owned()).spawn(work)
+}
+
+/// A thread that can be waited for.
+pub(crate) type JoinThread = std::thread::JoinHandle<()>;
 
 /// A thread with an arbiter, or a place on one that runs already.
 #[derive(Debug)]

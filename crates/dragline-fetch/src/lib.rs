@@ -30,6 +30,7 @@ mod request;
 mod resolve;
 mod route;
 mod routes;
+mod scripted;
 mod setup;
 mod tap;
 mod thread;
@@ -48,6 +49,7 @@ pub use options::{
     Roots, TlsOptions, TransportOptions,
 };
 pub use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+pub use scripted::{ScriptedAnswer, ScriptedTransport};
 pub use setup::TransportSetupError;
 pub use tls::PemError;
 pub use transport::{ConnectionCounts, DnsCounts, Fetching, Transport, TransportFactory};

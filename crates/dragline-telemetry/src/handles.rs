@@ -7,8 +7,9 @@ use dragline_core::{LinkRefusal, Outcome, Phase, SkipReason};
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge, Result};
 
 use crate::labels::{
-    Class, ConnectionKind, ConnectionState, DISPOSITIONS, Directive, DnsResult, HandlerOutcome, HostState,
-    LINK_DUPLICATE, LINK_NEW, RetryReason, RobotsDecision, RobotsResult, UrlState,
+    CallbackResult, Class, ConnectionKind, ConnectionState, DISPOSITIONS, Directive, DnsResult,
+    HandlerOutcome, HostState, LINK_DUPLICATE, LINK_NEW, RetryReason, RobotsDecision, RobotsResult,
+    SessionResult, UrlState,
 };
 use crate::register::{Named, Registrar};
 use crate::{codes, names};
@@ -84,6 +85,28 @@ impl FetchMetrics {
             dns_lookups: TotalCounters::new(
                 registrar.counters(&names::DNS_LOOKUPS, DnsResult::ALL.map(DnsResult::name))?,
             ),
+        })
+    }
+}
+
+/// Counters of sessions.
+#[derive(Debug)]
+pub(crate) struct SessionMetrics {
+    pub(crate) fetches: Box<[IntCounter]>,
+    pub(crate) outstanding: IntGauge,
+    pub(crate) callbacks: Box<[IntCounter]>,
+    pub(crate) callback_duration: Histogram,
+}
+
+impl SessionMetrics {
+    pub(crate) fn new(registrar: Registrar<'_>) -> Result<Self> {
+        Ok(Self {
+            fetches: registrar
+                .counters(&names::SESSION_FETCHES, SessionResult::ALL.map(SessionResult::name))?,
+            outstanding: registrar.gauge(&names::SESSION_OUTSTANDING)?,
+            callbacks: registrar
+                .counters(&names::CALLBACKS, CallbackResult::ALL.map(CallbackResult::name))?,
+            callback_duration: registrar.histogram(&names::CALLBACK_DURATION)?,
         })
     }
 }

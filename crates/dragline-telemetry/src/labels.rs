@@ -27,6 +27,36 @@ macro_rules! label_set {
 }
 
 label_set! {
+    /// What the handle of a session's fetch tells at its end.
+    SessionResult {
+        /// A response, whatever its status.
+        Response = "response",
+        /// No response: the fetch failed or was refused.
+        Failed = "failed",
+        /// A response whose callback failed.
+        CallbackFailed = "callback_failed",
+        /// It was cancelled.
+        Cancelled = "cancelled",
+    }
+}
+
+label_set! {
+    /// How a callback of a session ended.
+    CallbackResult {
+        /// It returned a value.
+        Ok = "ok",
+        /// It returned an error.
+        Error = "error",
+        /// It panicked.
+        Panic = "panic",
+        /// It took too long.
+        Timeout = "timeout",
+        /// Its worker process died, or was no worker.
+        WorkerLost = "worker_lost",
+    }
+}
+
+label_set! {
     /// How a fetch ended, in five classes.
     Class {
         /// A response with a status of 200 to 299.

@@ -136,6 +136,10 @@ families! {
     FETCH_CONCURRENCY_LIMIT = gauge("dragline_fetch_concurrency_limit", [], "The most fetches that may be under way.");
     FETCH_RETRIES = counter("dragline_fetch_retries_total", ["reason"], "Attempts that will be followed by another, by reason.");
     REDIRECTS = counter("dragline_redirects_total", [], "Fetches that were answered with a redirect.");
+    SESSION_FETCHES = counter("dragline_session_fetches_total", ["result"], "Fetches of sessions that ended, by what their handles tell.");
+    SESSION_OUTSTANDING = gauge("dragline_session_fetches_outstanding", [], "Fetches of sessions that were started and have not ended.");
+    CALLBACKS = counter("dragline_session_callbacks_total", ["result"], "Callbacks of sessions that ended, by result.");
+    CALLBACK_DURATION = histogram("dragline_session_callback_duration_seconds", [], PARTS, "Time of one callback of a session.");
     CONNECTIONS_MADE = counter("dragline_connections_total", ["kind"], "Requests by how they came to their connection.");
     CONNECTIONS = gauge("dragline_connections", ["state"], "Open connections, by what they are doing.");
     DNS_LOOKUPS = counter("dragline_dns_lookups_total", ["result"], "Name look-ups, by result.");

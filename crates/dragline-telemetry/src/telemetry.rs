@@ -9,9 +9,10 @@ use prometheus::{Histogram, IntGauge, Registry, Result, TextEncoder};
 
 use crate::escape::LoggedUrls;
 use crate::handles::{
-    ActorMetrics, FetchMetrics, FrontierMetrics, HandlerMetrics, PolitenessMetrics, SinkMetrics,
+    ActorMetrics, FetchMetrics, FrontierMetrics, HandlerMetrics, PolitenessMetrics, SessionMetrics,
+    SinkMetrics, add,
 };
-use crate::labels::{Edge, RunState};
+use crate::labels::{CallbackResult, Edge, RunState, SessionResult};
 use crate::log_layer::LogEvents;
 use crate::mailbox::{MailboxGauge, Mailboxes};
 use crate::names;
@@ -45,6 +46,7 @@ pub struct TelemetryOptions {
 pub struct Telemetry {
     registry: Registry,
     pub(crate) fetch: FetchMetrics,
+    session: SessionMetrics,
     pub(crate) frontier: FrontierMetrics,
     pub(crate) politeness: PolitenessMetrics,
     pub(crate) actors: Named<ActorMetrics>,
@@ -78,6 +80,7 @@ impl Telemetry {
         let arbiters = arbiter_values(options.arbiters);
         let telemetry = Self {
             fetch: FetchMetrics::new(registrar)?,
+            session: SessionMetrics::new(registrar)?,
             frontier: FrontierMetrics::new(registrar)?,
             politeness: PolitenessMetrics::new(registrar)?,
             actors: ActorMetrics::named(registrar, &options.actors)?,
@@ -149,6 +152,23 @@ impl Telemetry {
     /// Says whether robots.txt is obeyed.
     pub fn set_robots_obeyed(&self, obeyed: bool) {
         self.politeness.robots_obeyed.set(i64::from(obeyed));
+    }
+
+    /// Counts a session's fetch that was started.
+    pub fn session_began(&self) {
+        self.session.outstanding.inc();
+    }
+
+    /// Counts a session's fetch that ended.
+    pub fn session_ended(&self, result: SessionResult) {
+        self.session.outstanding.dec();
+        add(&self.session.fetches, result as usize, 1);
+    }
+
+    /// Counts a session's callback that ended.
+    pub fn callback_ended(&self, result: CallbackResult, took: Duration) {
+        add(&self.session.callbacks, result as usize, 1);
+        self.session.callback_duration.observe(took.as_secs_f64());
     }
 
     /// Returns the counters of log events, to make a layer from.

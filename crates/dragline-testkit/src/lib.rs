@@ -5,6 +5,7 @@
 
 pub mod child;
 pub mod demo;
+pub mod echo;
 #[cfg(feature = "hostile")]
 pub mod hostile;
 pub mod log;
@@ -22,6 +23,7 @@ mod thread;
 
 pub use child::ChildGuard;
 pub use demo::{DemoExpectation, DemoSite};
+pub use echo::EchoServer;
 #[cfg(feature = "hostile")]
 pub use hostile::HostileSite;
 pub use log::{LoggedRequest, RequestLog};

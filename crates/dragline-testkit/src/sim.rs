@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dragline_core::fetch::{AtCap, FetchRequest, FetchResponse, Method, Phase, Phases};
-use dragline_core::{CanonicalUrl, FetchError, Headers, Outcome};
+use dragline_core::{CanonicalUrl, FetchError, Headers, Outcome, redirect};
 use dragline_fetch::transport::{Fetching, Transport, TransportFactory};
 use tokio::time::Instant;
 
@@ -306,7 +306,7 @@ fn respond(
     let mut body = if request.method == Method::Head { Bytes::new() } else { body };
     let cap = usize::try_from(request.limits.body_bytes_max).unwrap_or(usize::MAX);
     let over = body.len() > cap;
-    let mut outcome = outcome_of(status, &headers, &request.url);
+    let mut outcome = redirect::outcome(status, &headers, &request.url);
     let mut error = None;
     match request.limits.at_cap {
         _ if !over => {}
@@ -333,17 +333,6 @@ fn respond(
         phases,
         error,
         ..FetchResponse::failed(outcome, Phase::Body, "")
-    }
-}
-
-fn outcome_of(status: u16, headers: &Headers, url: &CanonicalUrl) -> Outcome {
-    match status {
-        301 | 302 | 303 | 307 | 308 => {
-            let target = headers.get_str("location").map(|location| url.join(location));
-            if matches!(target, Some(Ok(_))) { Outcome::Redirect } else { Outcome::RedirectError }
-        }
-        400.. => Outcome::HttpError,
-        _ => Outcome::Ok,
     }
 }
 

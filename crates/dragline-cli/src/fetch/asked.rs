@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use dragline::config::{Plan, request_field};
-use dragline::core::auth::{Credentials, Keyring, Secret};
+use dragline::core::auth::{Credentials, Keyring};
 use dragline::core::cookies::CookieJar;
 use dragline::core::fetch::{FetchLimits, FetchRequest, Method, RequestBody};
 use dragline::core::{CanonicalUrl, UrlError};
@@ -114,7 +114,7 @@ impl Template {
     /// Makes the request for a URL as it was given.
     pub(super) fn request(&self, text: &str) -> Result<FetchRequest, UrlError> {
         let url = CanonicalUrl::parse(text)?;
-        let own = userinfo(text).map(|credentials| (url.origin(), credentials));
+        let own = Credentials::in_url(text).map(|credentials| (url.origin(), credentials));
         let keyring = match own {
             Some(own) => self.network.keyring(vec![own]),
             None => self.keyring.clone(),
@@ -128,38 +128,6 @@ impl Template {
             ..FetchRequest::get(url, Arc::clone(&self.limits))
         })
     }
-}
-
-/// Returns the credentials that stand in a URL.
-fn userinfo(text: &str) -> Option<Credentials> {
-    let url = url::Url::parse(text).ok()?;
-    let (user, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
-    let credentials = Credentials::Basic { user, password: Secret::new(password) };
-    let given = !url.username().is_empty() || url.password().is_some();
-    credentials.check().ok().filter(|()| given)?;
-    Some(credentials)
-}
-
-/// Undoes percent-encoding; what is no UTF-8 then comes with replacement characters.
-fn decoded(text: &str) -> String {
-    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let pair = digit(bytes.get(at + 1)).zip(digit(bytes.get(at + 2)));
-        match pair.filter(|_| *byte == b'%').and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
-            Some(octet) => {
-                out.push(octet);
-                at += 3;
-            }
-            None => {
-                out.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Reads a file, or standard input for `-`.
@@ -185,25 +153,6 @@ fn shown(file: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn credentials_in_a_url_are_read_decoded() {
-        let check = |text: &str, expected: Option<(&str, &str)>| {
-            let found = match userinfo(text) {
-                Some(Credentials::Basic { user, password }) => Some((user, password.expose().to_owned())),
-                None => None,
-                other => panic!("{other:?}"),
-            };
-            let expected = expected.map(|(user, password)| (user.to_owned(), password.to_owned()));
-            assert_eq!(found, expected, "{text}");
-        };
-        check("http://a/", None);
-        check("http://me@a/", Some(("me", "")));
-        check("http://me:s3cret@a/", Some(("me", "s3cret")));
-        check("http://m%65:%40%zz%@a/", Some(("me", "@%zz%")));
-        check("http://m%3ae:x@a/", None);
-        check("no url", None);
-    }
 
     #[test]
     fn an_unknown_method_names_the_known_ones() {

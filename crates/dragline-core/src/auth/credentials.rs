@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use url::Url;
 
 use super::Secret;
 
@@ -52,6 +53,18 @@ impl Credentials {
         }
     }
 
+    /// Returns the credentials that stand in a URL, when there are some that can be sent; `http://user:password@host/`
+    /// is for Basic.
+    pub fn in_url(text: &str) -> Option<Self> {
+        // Most URLs have none, and reading one twice costs.
+        let url = text.contains('@').then(|| Url::parse(text).ok()).flatten()?;
+        let (user, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
+        let credentials = Self::Basic { user, password: Secret::new(password) };
+        let given = !url.username().is_empty() || url.password().is_some();
+        credentials.check().ok().filter(|()| given)?;
+        Some(credentials)
+    }
+
     /// Returns the `Authorization` field that needs no challenge; `None` for those that do.
     pub(super) fn unasked(&self) -> Option<Secret> {
         match self {
@@ -63,6 +76,28 @@ impl Credentials {
             Self::Digest { .. } => None,
         }
     }
+}
+
+/// Undoes percent-encoding; what is no UTF-8 then comes with replacement characters.
+fn decoded(text: &str) -> String {
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let pair = digit(bytes.get(at + 1)).zip(digit(bytes.get(at + 2)));
+        match pair.filter(|_| *byte == b'%').and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
+            Some(octet) => {
+                out.push(octet);
+                at += 3;
+            }
+            None => {
+                out.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Why credentials cannot be sent.
@@ -113,6 +148,25 @@ mod tests {
         let found = credentials.check().map(|()| credentials.unasked());
         let found = found.as_ref().map(|field| field.as_ref().map(Secret::expose)).map_err(|error| *error);
         assert_eq!(found, expected, "{credentials:?}");
+    }
+
+    #[test]
+    fn credentials_in_a_url_are_read_decoded() {
+        let check = |text: &str, expected: Option<(&str, &str)>| {
+            let found = match Credentials::in_url(text) {
+                Some(Credentials::Basic { user, password }) => Some((user, password.expose().to_owned())),
+                None => None,
+                other => panic!("{other:?}"),
+            };
+            let expected = expected.map(|(user, password)| (user.to_owned(), password.to_owned()));
+            assert_eq!(found, expected, "{text}");
+        };
+        check("http://a/", None);
+        check("http://me@a/", Some(("me", "")));
+        check("http://me:s3cret@a/", Some(("me", "s3cret")));
+        check("http://m%65:%40%zz%@a/", Some(("me", "@%zz%")));
+        check("http://m%3ae:x@a/", None);
+        check("no @ url", None);
     }
 
     #[test]

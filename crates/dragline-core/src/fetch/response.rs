@@ -10,6 +10,8 @@ use bytes::Bytes;
 use super::{FetchError, Phase, Phases};
 use crate::headers::Headers;
 use crate::outcome::Outcome;
+use crate::redirect;
+use crate::url::CanonicalUrl;
 
 /// What came of one fetch. Whatever the server did, there is one of these.
 #[derive(Debug)]
@@ -49,6 +51,23 @@ pub struct FetchResponse {
 }
 
 impl FetchResponse {
+    /// Makes a whole response to a request for `url`, for transports that are no network. Its outcome follows from
+    /// status and fields, as it does for one that was received.
+    pub fn whole(url: &CanonicalUrl, status: u16, headers: Headers, body: Bytes) -> Self {
+        let outcome = redirect::outcome(status, &headers, url);
+        let body_wire_bytes = body.len() as u64;
+        Self {
+            outcome,
+            status: Some(status),
+            headers,
+            body,
+            body_wire_bytes,
+            received_bytes: body_wire_bytes,
+            error: None,
+            ..Self::failed(outcome, Phase::Body, "")
+        }
+    }
+
     /// Makes the result of a fetch that ended before a response head arrived.
     pub fn failed(outcome: Outcome, phase: Phase, message: impl Into<String>) -> Self {
         Self {

@@ -7,5 +7,6 @@ mod follow;
 mod handlers;
 mod hung;
 mod routes;
+mod session;
 mod support;
 mod whole;

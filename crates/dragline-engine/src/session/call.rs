@@ -1,0 +1,449 @@
+//! Holds one fetch under a handle: its request, its life, its result, and whom to tell of the end.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::Location;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use dragline_core::fetch::FetchRequest;
+use dragline_core::session::{FetchState, Turn};
+use dragline_core::{Outcome, Phase, Time};
+use dragline_telemetry::labels::SessionResult;
+
+use super::callback::{Callback, Fault};
+use super::error::{ErrorKind, SessionError};
+use super::hub::Hub;
+use super::set::Bell;
+use crate::follow::{FollowOptions, Followed};
+
+/// A value of the user's, kept with its fetch.
+pub(super) type Value = Arc<dyn Any + Send + Sync>;
+
+/// What is to be fetched, and how.
+pub(super) struct Order {
+    pub(super) request: FetchRequest,
+    pub(super) options: FollowOptions,
+}
+
+/// One fetch under a handle. The handle, the line, a lane and the executor share it.
+pub(super) struct Call {
+    pub(super) hub: Arc<Hub>,
+    /// The canonical URL; as it was given when it is none.
+    pub(super) url: Arc<str>,
+    /// Where it was started.
+    pub(super) place: &'static Location<'static>,
+    /// As it was set for this fetch or for the session.
+    pub(super) deadline: Option<Duration>,
+    pub(super) data: Box<dyn Any + Send + Sync>,
+    progress: Mutex<Progress>,
+    /// How the fetch ended; there before the callback runs.
+    answer: OnceLock<Result<Box<Followed>, SessionError>>,
+    /// What the callback made of it.
+    value: OnceLock<Value>,
+    /// What went wrong beside the fetch: its callback, a hook, a cancellation.
+    failure: OnceLock<SessionError>,
+    /// Whether somebody has undertaken to run the hooks of the end.
+    hooks_claimed: AtomicBool,
+}
+
+/// What changes while it lives.
+struct Progress {
+    state: FetchState,
+    order: Option<Box<Order>>,
+    callback: Option<Callback>,
+    /// What is left to be run by the executor.
+    todo: Option<Todo>,
+    turn: Option<Turn>,
+    wakers: Vec<Waker>,
+    bells: Vec<(Arc<Bell>, u64)>,
+    /// The lane that runs it.
+    lane: Option<Waker>,
+}
+
+/// What an executor has to do for a fetch that ended.
+enum Todo {
+    /// Its callback, then the hooks of the end.
+    Callback(Callback),
+    /// The hooks of the end, with what went wrong.
+    Hooks(Option<SessionError>),
+}
+
+impl Call {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        url: Arc<str>,
+        place: &'static Location<'static>,
+        parts: CallParts,
+    ) -> Arc<Self> {
+        let CallParts { deadline, data, order, callback } = parts;
+        let progress = Progress {
+            state: FetchState::Idle,
+            order: order.map(Box::new),
+            callback,
+            todo: None,
+            turn: None,
+            wakers: Vec::new(),
+            bells: Vec::new(),
+            lane: None,
+        };
+        Arc::new(Self {
+            hub,
+            url,
+            place,
+            deadline,
+            data,
+            progress: Mutex::new(progress),
+            answer: OnceLock::new(),
+            value: OnceLock::new(),
+            failure: OnceLock::new(),
+            hooks_claimed: AtomicBool::new(false),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn state(&self) -> FetchState {
+        self.lock().state
+    }
+
+    /// Makes an error about this fetch.
+    pub(super) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> SessionError {
+        SessionError::new(kind, &self.url, message).started_at(self.place)
+    }
+
+    /// Leaves the state `idle`: it waits for its turn from now on, unless `refused` says why it never will.
+    ///
+    /// # Errors
+    /// When it was started or cancelled before.
+    pub(super) fn start(self: &Arc<Self>, refused: Option<SessionError>) -> Result<(), SessionError> {
+        let limit = {
+            let mut progress = self.lock();
+            if progress.state != FetchState::Idle {
+                let message =
+                    format!("this fetch is {} already: make another to fetch again", progress.state);
+                return Err(self.error(ErrorKind::AlreadyStarted, message));
+            }
+            progress.state = progress.state.advance(FetchState::Queued);
+            progress.order.as_ref().map(|order| order.request.limits.deadline)
+        };
+        self.hub.began();
+        let refused = match (refused, limit) {
+            (Some(error), _) => error,
+            (None, Some(Duration::ZERO)) => {
+                let error = self
+                    .error(ErrorKind::Fetch(Outcome::Timeout), "a deadline of zero leaves no time to fetch");
+                error.started_at(self.place)
+            }
+            (None, limit) => match self.hub.enqueue(self, limit.unwrap_or(Duration::MAX)) {
+                Ok(turn) => {
+                    self.lock().turn = Some(turn);
+                    return Ok(());
+                }
+                Err(error) => error,
+            },
+        };
+        self.end_fetch(Err(refused));
+        Ok(())
+    }
+
+    /// Gives the request to the lane that will carry it out; nothing when it was cancelled meanwhile.
+    pub(super) fn begin(&self) -> Option<Box<Order>> {
+        let mut progress = self.lock();
+        if progress.state != FetchState::Queued {
+            return None;
+        }
+        progress.state = progress.state.advance(FetchState::Running);
+        progress.order.take()
+    }
+
+    /// Whether it was cancelled; if not, `cx` is woken when it is.
+    pub(super) fn poll_cancelled(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut progress = self.lock();
+        if progress.state.has_ended() {
+            return Poll::Ready(());
+        }
+        match &mut progress.lane {
+            Some(lane) => lane.clone_from(cx.waker()),
+            lane @ None => *lane = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Ends the fetch itself. What is to be done with it goes to the executor; without that it is done.
+    pub(super) fn end_fetch(self: &Arc<Self>, answer: Result<Box<Followed>, SessionError>) {
+        let is_response = answer.is_ok();
+        let hub = &self.hub;
+        if let Err(error) = &answer {
+            tracing::debug!(target: "dragline::session", %error, "fetch failed");
+        }
+        if self.answer.set(answer).is_err() {
+            return;
+        }
+        {
+            let mut progress = self.lock();
+            if progress.state.has_ended() {
+                return;
+            }
+            progress.order = None;
+            let callback = progress.callback.take().filter(|callback| is_response || callback.always);
+            progress.todo = match callback {
+                Some(callback) => Some(Todo::Callback(callback)),
+                None if hub.hooks.has_post() => Some(Todo::Hooks(None)),
+                None => None,
+            };
+            if progress.todo.is_some() {
+                // A worker that waits for this very fetch may be the only one that can run it.
+                let wakers = std::mem::take(&mut progress.wakers);
+                let bells: Vec<_> = progress.bells.iter().map(|(bell, _)| Arc::clone(bell)).collect();
+                drop(progress);
+                hub.executor.submit(self);
+                wakers.into_iter().for_each(Waker::wake);
+                bells.iter().for_each(|bell| bell.call_for_help());
+                return;
+            }
+        }
+        self.complete(None);
+    }
+
+    /// Runs what is left to be done, if nobody else has begun it; called by threads of the executor only.
+    pub(super) fn run_todo(self: &Arc<Self>) {
+        let todo = self.lock().todo.take();
+        let failure = match todo {
+            None => return,
+            Some(Todo::Hooks(failure)) => failure,
+            Some(Todo::Callback(callback)) => match callback.run(self) {
+                Ok(value) => {
+                    if let Some(value) = value {
+                        // Set once: only one callback ever runs.
+                        drop(self.value.set(value));
+                    }
+                    None
+                }
+                Err(fault) => Some(self.callback_error(fault)),
+            },
+        };
+        self.finish(failure);
+    }
+
+    fn callback_error(&self, Fault { kind, message }: Fault) -> SessionError {
+        let error = self.error(kind, message);
+        tracing::warn!(
+            target: "dragline::session",
+            url = %self.hub.log_urls.show(&self.url),
+            started_at = %self.place,
+            thread = std::thread::current().name(),
+            error = error.message(),
+            "callback failed"
+        );
+        error
+    }
+
+    /// Gives a callback up that takes too long; what it may still return is dropped.
+    pub(super) fn give_up_callback(self: &Arc<Self>, limit: Duration) {
+        let message = format!("the callback took longer than {limit:?}; its thread was left behind");
+        let failure = self.callback_error(Fault { kind: ErrorKind::CallbackTimedOut, message });
+        self.finish_elsewhere(Some(failure));
+    }
+
+    /// Runs the hooks of the end here, then tells of the end.
+    fn finish(self: &Arc<Self>, failure: Option<SessionError>) {
+        if !self.hooks_claimed.swap(true, Ordering::AcqRel) {
+            self.hub.hooks.run_post(self, failure.as_ref());
+        }
+        self.complete(failure);
+    }
+
+    /// As [`Call::finish`], with the hooks on a thread of the executor.
+    fn finish_elsewhere(self: &Arc<Self>, failure: Option<SessionError>) {
+        if self.hub.hooks.has_post() && !self.hooks_claimed.load(Ordering::Acquire) {
+            self.lock().todo = Some(Todo::Hooks(failure));
+            self.hub.executor.submit(self);
+        } else {
+            self.complete(failure);
+        }
+    }
+
+    /// Tells of the end; the first one counts. Returns whether this was it.
+    fn complete(&self, failure: Option<SessionError>) -> bool {
+        self.end(FetchState::Done, failure)
+    }
+
+    fn end(&self, state: FetchState, failure: Option<SessionError>) -> bool {
+        let (was_started, wakers, bells, lane, order, callback) = {
+            let mut progress = self.lock();
+            if progress.state.has_ended() {
+                return false;
+            }
+            let was_started = progress.state != FetchState::Idle;
+            if let Some(failure) = failure {
+                // Before the state, which says that it can be read.
+                drop(self.failure.set(failure));
+            }
+            progress.state = progress.state.advance(state);
+            (
+                was_started,
+                std::mem::take(&mut progress.wakers),
+                std::mem::take(&mut progress.bells),
+                progress.lane.take(),
+                progress.order.take(),
+                progress.callback.take(),
+            )
+        };
+        drop((order, callback));
+        if was_started {
+            self.hub.ended(self.session_result(state));
+        }
+        wakers.into_iter().for_each(Waker::wake);
+        bells.into_iter().for_each(|(bell, place)| bell.ring(place));
+        if let Some(lane) = lane.filter(|_| state == FetchState::Cancelled) {
+            lane.wake();
+        }
+        true
+    }
+
+    fn session_result(&self, state: FetchState) -> SessionResult {
+        match (state, self.failure.get(), self.answer.get()) {
+            (FetchState::Cancelled, ..) => SessionResult::Cancelled,
+            (_, Some(_), _) => SessionResult::CallbackFailed,
+            (_, None, Some(Ok(_))) => SessionResult::Response,
+            (_, None, _) => SessionResult::Failed,
+        }
+    }
+
+    /// Cancels it wherever it is; returns whether it had not ended.
+    pub(super) fn cancel(self: &Arc<Self>, why: &str) -> bool {
+        let (state, turn, todo) = {
+            let mut progress = self.lock();
+            (progress.state, progress.turn.take(), progress.todo.take())
+        };
+        if state.has_ended() {
+            return false;
+        }
+        let failure = self.error(ErrorKind::Fetch(Outcome::Cancelled), why);
+        if !self.end(FetchState::Cancelled, Some(failure.clone())) {
+            return false;
+        }
+        if state == FetchState::Idle {
+            return true;
+        }
+        drop(todo);
+        if let Some(turn) = turn {
+            self.hub.leave(turn);
+        }
+        if self.hub.hooks.has_post() && !self.hooks_claimed.load(Ordering::Acquire) {
+            self.lock().todo = Some(Todo::Hooks(Some(failure)));
+            self.hub.executor.submit(self);
+        }
+        true
+    }
+
+    /// Ends it because its deadline passed before a lane was free.
+    pub(super) fn expire(self: &Arc<Self>) {
+        let deadline =
+            self.lock().order.as_ref().map_or(Duration::ZERO, |order| order.request.limits.deadline);
+        let message = format!("the deadline of {deadline:?} passed while waiting for a lane of the session");
+        let error = dragline_core::FetchError { phase: Phase::Queue, message };
+        let error = SessionError::fetch(&self.url, Outcome::Timeout, None, Some(&error));
+        self.end_fetch(Err(error.started_at(self.place)));
+    }
+
+    /// Whether it has ended; if not, `waker` is woken when it has, or when a worker can do something for it.
+    pub(super) fn has_ended_or_wake(&self, waker: &Waker) -> bool {
+        let mut progress = self.lock();
+        if progress.state.has_ended() {
+            return true;
+        }
+        if !progress.wakers.iter().any(|known| known.will_wake(waker)) {
+            progress.wakers.push(waker.clone());
+        }
+        false
+    }
+
+    /// Rings `bell` with `place` when it has ended, at once if it has.
+    pub(super) fn ring_at_end(&self, bell: &Arc<Bell>, place: u64) {
+        {
+            let mut progress = self.lock();
+            if !progress.state.has_ended() {
+                progress.bells.push((Arc::clone(bell), place));
+                return;
+            }
+        }
+        bell.ring(place);
+    }
+
+    /// Lets a sequential session run everything up to this fetch.
+    pub(super) fn release(&self) {
+        if self.hub.is_sequential()
+            && let Some(turn) = self.lock().turn
+        {
+            self.hub.release(turn);
+        }
+    }
+
+    /// Blocks until it has ended or the time, running what it needs if this is a worker. Returns whether it has ended.
+    ///
+    /// # Errors
+    /// When it was not started, or when this thread must not block.
+    pub(super) fn wait(self: &Arc<Self>, until: Option<Time>) -> Result<bool, SessionError> {
+        match self.state() {
+            FetchState::Idle => {
+                return Err(self.error(ErrorKind::NotStarted, "waited for before it was started"));
+            }
+            FetchState::Done | FetchState::Cancelled => return Ok(true),
+            FetchState::Queued | FetchState::Running => {}
+        }
+        if super::wait::is_on_arbiter() {
+            let message = "waiting here would stop every actor of this thread: use .await on the fetch";
+            return Err(self.error(ErrorKind::WouldBlock, message));
+        }
+        self.release();
+        let helps = super::wait::is_worker();
+        Ok(super::wait::block_until(until.map(|until| (self.hub.clock, until)), |waker| {
+            if helps {
+                self.run_todo();
+            }
+            self.has_ended_or_wake(waker)
+        }))
+    }
+
+    /// Returns how the fetch itself ended, as soon as it has.
+    pub(super) fn answer(&self) -> Option<Result<&Followed, &SessionError>> {
+        self.answer.get().map(|answer| answer.as_ref().map(|followed| &**followed))
+    }
+
+    /// Returns what the callback made of it.
+    pub(super) fn value(&self) -> Option<&Value> {
+        self.value.get()
+    }
+
+    /// Returns whether it ended well; for a fetch that has ended.
+    pub(super) fn outcome(&self) -> Result<(), SessionError> {
+        if let Some(failure) = self.failure.get() {
+            return Err(failure.clone());
+        }
+        match self.answer.get() {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(self.error(ErrorKind::NotStarted, "asked for before it has ended")),
+        }
+    }
+}
+
+/// What a call is made of beside its place.
+pub(super) struct CallParts {
+    pub(super) deadline: Option<Duration>,
+    pub(super) data: Box<dyn Any + Send + Sync>,
+    pub(super) order: Option<Order>,
+    pub(super) callback: Option<Callback>,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("url", &self.url).field("state", &self.state()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,231 @@
+//! Runs callbacks on a bounded pool of threads, and gives up those that take too long.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dragline_core::Time;
+
+use super::call::Call;
+use super::callback::Fault;
+use super::error::ErrorKind;
+use super::wait;
+use crate::clock::Clock;
+use crate::spawn;
+
+/// How long a callback may take unless the executor says otherwise.
+const CALLBACK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Threads that run callbacks, shared by every session it is given to; clones are the same executor.
+///
+/// Threads are started when there is something to run, at most as many as it was made with, and end when the last
+/// clone, session and outstanding fetch are gone. A callback that takes longer than the limit is given up: its fetch
+/// ends [`CallbackTimedOut`](ErrorKind::CallbackTimedOut), its thread is left behind and another takes its place.
+#[derive(Clone)]
+pub struct Executor(Arc<Owner>);
+
+/// Closes the pool when the last executor is dropped.
+struct Owner(Arc<Pool>);
+
+struct Pool {
+    clock: Clock,
+    workers_max: usize,
+    timeout: Duration,
+    state: Mutex<State>,
+    /// Rung when there is something to run, or when it closes.
+    ready: Condvar,
+    /// Rung when it closes.
+    closing: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Arc<Call>>,
+    /// What runs, by worker.
+    running: BTreeMap<u64, (Arc<Call>, Time)>,
+    idle: usize,
+    alive: usize,
+    next_worker: u64,
+    is_watched: bool,
+    is_closed: bool,
+}
+
+/// How an executor is made.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ExecutorOptions {
+    workers: usize,
+    timeout: Duration,
+}
+
+impl ExecutorOptions {
+    /// Sets how long a callback may take; by default a minute.
+    pub const fn callback_timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// Makes the executor.
+    ///
+    /// # Errors
+    /// When it would have no worker, or give callbacks no time.
+    pub fn build(self) -> Result<Executor, ExecutorError> {
+        if self.workers == 0 {
+            return Err(ExecutorError("an executor needs at least 1 worker"));
+        }
+        if self.timeout.is_zero() {
+            return Err(ExecutorError("a callback timeout of zero gives callbacks no time"));
+        }
+        let pool = Pool {
+            clock: Clock::start(),
+            workers_max: self.workers,
+            timeout: self.timeout,
+            state: Mutex::default(),
+            ready: Condvar::new(),
+            closing: Condvar::new(),
+        };
+        Ok(Executor(Arc::new(Owner(Arc::new(pool)))))
+    }
+}
+
+impl Executor {
+    /// Begins an executor of at most `workers` threads.
+    pub const fn threads(workers: usize) -> ExecutorOptions {
+        ExecutorOptions { workers, timeout: CALLBACK_TIMEOUT }
+    }
+
+    /// Returns how many callbacks may run at a time.
+    pub fn workers(&self) -> usize {
+        self.0.0.workers_max
+    }
+
+    /// Has what is left to be done for a call run, in the order of coming.
+    pub(super) fn submit(&self, call: &Arc<Call>) {
+        let pool = &self.0.0;
+        let mut state = pool.lock();
+        state.waiting.push_back(Arc::clone(call));
+        if state.idle >= state.waiting.len() {
+            pool.ready.notify_one();
+        } else if state.alive < pool.workers_max {
+            pool.hire(&mut state);
+        }
+        if !state.is_watched {
+            state.is_watched = true;
+            let watched = Arc::clone(pool);
+            spawn::thread("dragline-watch", move || watched.watch());
+        }
+    }
+}
+
+impl Pool {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hire(self: &Arc<Self>, state: &mut State) {
+        let worker = state.next_worker;
+        state.next_worker += 1;
+        let pool = Arc::clone(self);
+        if spawn::thread(&format!("dragline-call-{worker}"), move || pool.work(worker)) {
+            state.alive += 1;
+        }
+    }
+
+    /// Runs one call after the other until there will be none, or until this worker was given up.
+    fn work(&self, worker: u64) {
+        wait::become_worker();
+        let mut state = self.lock();
+        loop {
+            if let Some(call) = state.waiting.pop_front() {
+                state.running.insert(worker, (Arc::clone(&call), self.clock.now()));
+                drop(state);
+                call.run_todo();
+                let held = self.lock().running.remove(&worker);
+                let was_given_up = held.is_none();
+                // Without the lock: they may be the last to hold a session, and with it this very pool.
+                drop((call, held));
+                if was_given_up {
+                    return;
+                }
+                state = self.lock();
+            } else if state.is_closed {
+                state.alive -= 1;
+                return;
+            } else {
+                state.idle += 1;
+                state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.idle -= 1;
+            }
+        }
+    }
+
+    /// Gives up callbacks that take too long, until the pool is closed and nothing runs.
+    fn watch(self: &Arc<Self>) {
+        let mut state = self.lock();
+        loop {
+            let now = self.clock.now();
+            let is_late = |(_, (_, began)): &(&u64, &(Arc<Call>, Time))| now - *began >= self.timeout;
+            let late: Vec<u64> = state.running.iter().filter(is_late).map(|(worker, _)| *worker).collect();
+            let calls: Vec<Arc<Call>> =
+                late.iter().filter_map(|worker| state.running.remove(worker)).map(|(call, _)| call).collect();
+            for _ in &calls {
+                state.alive -= 1;
+                if !state.waiting.is_empty() {
+                    self.hire(&mut state);
+                }
+            }
+            if !calls.is_empty() {
+                drop(state);
+                calls.iter().for_each(|call| call.give_up_callback(self.timeout));
+                drop(calls);
+                state = self.lock();
+                continue;
+            }
+            if state.is_closed && state.running.is_empty() && state.waiting.is_empty() {
+                return;
+            }
+            // What begins meanwhile cannot be late before this is over.
+            let oldest = state.running.values().map(|(_, began)| *began).min();
+            let wait = oldest.map_or(self.timeout, |began| (began + self.timeout) - now);
+            let waited = self.closing.wait_timeout(state, wait);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Drop for Owner {
+    /// Lets threads end once nothing waits.
+    fn drop(&mut self) {
+        self.0.lock().is_closed = true;
+        self.0.ready.notify_all();
+        self.0.closing.notify_all();
+    }
+}
+
+/// Has the calling worker's process call a function with the response of a call.
+///
+/// # Errors
+/// When the executor has no processes, or theirs failed.
+pub(super) fn call_process(_call: &Arc<Call>, function: &str) -> Result<serde_json::Value, Fault> {
+    let message = format!("the session's executor has no worker processes to call \"{function}\" in");
+    Err(Fault { kind: ErrorKind::WorkerFailed, message })
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Executor").field("workers", &self.workers()).finish_non_exhaustive()
+    }
+}
+
+/// Why an executor cannot be made: lower case, no full stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExecutorError(&'static str);
+
+impl fmt::Display for ExecutorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for ExecutorError {}

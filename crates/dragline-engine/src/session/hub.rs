@@ -1,0 +1,311 @@
+//! Keeps the line of calls that wait for a lane, and hands each to the lane that is free.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use dragline_core::Time;
+use dragline_core::session::{Turn, Waiting};
+use dragline_telemetry::Telemetry;
+use dragline_telemetry::escape::LoggedUrls;
+use dragline_telemetry::labels::SessionResult;
+
+use super::call::Call;
+use super::error::{ErrorKind, SessionError};
+use super::executor::Executor;
+use super::hooks::Hooks;
+use crate::clock::Clock;
+
+/// What the clones of a session, their fetches and their lanes share.
+pub(crate) struct Hub {
+    pub(super) clock: Clock,
+    pub(super) executor: Executor,
+    pub(super) hooks: Hooks,
+    pub(super) telemetry: Option<Arc<Telemetry>>,
+    pub(super) log_urls: LoggedUrls,
+    is_sequential: bool,
+    /// Calls that were started and have not ended.
+    outstanding: AtomicUsize,
+    line: Mutex<Line>,
+}
+
+struct Line {
+    waiting: Waiting<Arc<Call>>,
+    /// What each lane runs, by its number.
+    running: Vec<Option<Arc<Call>>>,
+    /// Lanes with nothing to do; the one that was busy last goes first.
+    idle: Vec<(usize, Waker)>,
+    /// Lanes that are there or were asked for.
+    lanes: usize,
+    lanes_max: usize,
+    clerk: Option<Waker>,
+    /// When the clerk looks again by itself.
+    clerk_wakes: Time,
+    life: Life,
+    /// Those who wait for the end.
+    closers: Vec<Waker>,
+}
+
+/// Whether fetches may be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Life {
+    Open,
+    /// Nothing is started any more; what was started ends.
+    Finishing,
+    /// Nobody carries anything out any more.
+    Gone,
+}
+
+/// What a hub is made of.
+pub(super) struct HubParts {
+    pub(super) clock: Clock,
+    pub(super) executor: Executor,
+    pub(super) telemetry: Option<Arc<Telemetry>>,
+    pub(super) log_urls: LoggedUrls,
+    pub(super) lanes_max: usize,
+    pub(super) is_sequential: bool,
+}
+
+/// What the clerk has to do.
+pub(super) struct Errand {
+    /// Lanes to start, by number.
+    pub(super) start: std::ops::Range<usize>,
+    /// Calls whose deadline passed in the line.
+    pub(super) expired: Vec<Arc<Call>>,
+    /// When to look again.
+    pub(super) wake_at: Option<Time>,
+    /// Whether nothing will ever be to do again.
+    pub(super) is_over: bool,
+}
+
+impl Hub {
+    pub(super) fn new(parts: HubParts) -> Arc<Self> {
+        let HubParts { clock, executor, telemetry, log_urls, lanes_max, is_sequential } = parts;
+        let line = Line {
+            waiting: if is_sequential { Waiting::held() } else { Waiting::new() },
+            running: Vec::new(),
+            idle: Vec::new(),
+            lanes: 0,
+            lanes_max,
+            clerk: None,
+            clerk_wakes: Time::MAX,
+            life: Life::Open,
+            closers: Vec::new(),
+        };
+        Arc::new(Self {
+            clock,
+            executor,
+            hooks: Hooks::default(),
+            telemetry,
+            log_urls,
+            is_sequential,
+            outstanding: AtomicUsize::new(0),
+            line: Mutex::new(line),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_sequential(&self) -> bool {
+        self.is_sequential
+    }
+
+    /// Returns how many fetches were started and have not ended.
+    pub(super) fn outstanding(&self) -> usize {
+        self.outstanding.load(Ordering::Acquire)
+    }
+
+    pub(super) fn began(&self) {
+        self.outstanding.fetch_add(1, Ordering::AcqRel);
+        if let Some(telemetry) = &self.telemetry {
+            telemetry.session_began();
+        }
+    }
+
+    pub(super) fn ended(&self, result: SessionResult) {
+        if let Some(telemetry) = &self.telemetry {
+            telemetry.session_ended(result);
+        }
+        if self.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let closers = std::mem::take(&mut self.lock().closers);
+            closers.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Puts a call in the line, or wakes the lane that will run it.
+    ///
+    /// # Errors
+    /// When the session is closed.
+    pub(super) fn enqueue(&self, call: &Arc<Call>, limit: Duration) -> Result<Turn, SessionError> {
+        let deadline = self.clock.now() + limit;
+        let mut line = self.lock();
+        if line.life != Life::Open {
+            return Err(
+                call.error(ErrorKind::Closed, "the session is closed: nothing can be started any more")
+            );
+        }
+        let turn = line.waiting.push(deadline, Arc::clone(call));
+        let woken = match line.idle.pop() {
+            Some((_, lane)) => Some(lane),
+            None if line.lanes < line.lanes_max => {
+                line.lanes += 1;
+                line.clerk.take()
+            }
+            None if deadline < line.clerk_wakes => line.clerk.take(),
+            None => None,
+        };
+        drop(line);
+        if let Some(woken) = woken {
+            woken.wake();
+        }
+        Ok(turn)
+    }
+
+    /// Takes a call that does not want its turn any more out of the line.
+    pub(super) fn leave(&self, turn: Turn) {
+        let left = self.lock().waiting.remove(turn);
+        drop(left);
+    }
+
+    /// Lets everything up to a turn run, in a session that waits to be waited for.
+    pub(super) fn release(&self, turn: Turn) {
+        let mut line = self.lock();
+        if line.waiting.release(turn) {
+            let lanes = std::mem::take(&mut line.idle);
+            drop(line);
+            lanes.into_iter().for_each(|(_, lane)| lane.wake());
+        }
+    }
+
+    /// Gives a lane its next call, waiting for one; `None` when there will be none.
+    ///
+    /// # Cancel safety
+    /// Dropping it takes nothing.
+    pub(super) async fn next(&self, lane: usize) -> Option<Arc<Call>> {
+        poll_fn(|cx| self.poll_next(lane, cx)).await
+    }
+
+    fn poll_next(&self, lane: usize, cx: &Context<'_>) -> Poll<Option<Arc<Call>>> {
+        let mut line = self.lock();
+        if let Some((_, call)) = line.waiting.pop() {
+            if let Some(place) = line.running.get_mut(lane) {
+                *place = Some(Arc::clone(&call));
+            }
+            return Poll::Ready(Some(call));
+        }
+        if line.life != Life::Open {
+            return Poll::Ready(None);
+        }
+        line.idle.retain(|(known, _)| *known != lane);
+        line.idle.push((lane, cx.waker().clone()));
+        Poll::Pending
+    }
+
+    /// Notes that a lane has ended its call.
+    pub(super) fn free(&self, lane: usize) {
+        let (call, clerk) = {
+            let mut line = self.lock();
+            let call = line.running.get_mut(lane).and_then(Option::take);
+            // The clerk leaves when the last lane has.
+            let clerk = if line.life == Life::Open { None } else { line.clerk.take() };
+            (call, clerk)
+        };
+        drop(call);
+        if let Some(clerk) = clerk {
+            clerk.wake();
+        }
+    }
+
+    /// Tells the clerk what to do at `now`; its waker is kept for the next time.
+    pub(super) fn poll_errand(
+        &self,
+        started: usize,
+        asleep_until: Option<Time>,
+        now: Time,
+        cx: &Context<'_>,
+    ) -> Poll<Errand> {
+        let mut line = self.lock();
+        let expired: Vec<Arc<Call>> = std::iter::from_fn(|| line.waiting.expired(now)).collect();
+        let start = started..line.lanes.max(started);
+        let is_busy = line.running.iter().any(Option::is_some);
+        let is_over = line.life != Life::Open && line.waiting.is_empty() && !is_busy;
+        // Only what finds no lane can miss its deadline in the line.
+        let wake_at = line.waiting.next_deadline();
+        line.clerk_wakes = wake_at.unwrap_or(Time::MAX);
+        let places = start.end.max(line.running.len());
+        line.running.resize_with(places, || None);
+        line.clerk = Some(cx.waker().clone());
+        if expired.is_empty() && start.is_empty() && !is_over && wake_at == asleep_until {
+            return Poll::Pending;
+        }
+        Poll::Ready(Errand { start, expired, wake_at, is_over })
+    }
+
+    /// Starts nothing more; what was started goes on.
+    pub(super) fn finish(&self) {
+        self.change_life(Life::Finishing);
+    }
+
+    fn change_life(&self, life: Life) {
+        let (lanes, clerk) = {
+            let mut line = self.lock();
+            line.life = line.life.max(life);
+            (std::mem::take(&mut line.idle), line.clerk.take())
+        };
+        lanes.into_iter().for_each(|(_, lane)| lane.wake());
+        clerk.into_iter().for_each(Waker::wake);
+    }
+
+    /// Starts nothing more and cancels what waits, and what runs too if asked to; returns how many that were.
+    pub(super) fn cancel_all(&self, with_running: bool, why: &str) -> usize {
+        self.finish();
+        let calls = {
+            let mut line = self.lock();
+            let mut calls = line.waiting.drain();
+            if with_running {
+                calls.extend(line.running.iter().flatten().cloned());
+            }
+            calls
+        };
+        let cancelled = calls.iter().filter(|call| call.cancel(why)).count();
+        drop(calls);
+        // Those who left may have been the last the clerk waited for.
+        self.change_life(Life::Finishing);
+        cancelled
+    }
+
+    /// Ends everything: nobody will carry anything out any more.
+    pub(crate) fn abandon(&self, why: &str) {
+        self.change_life(Life::Gone);
+        self.cancel_all(true, why);
+    }
+
+    /// Whether nothing that was started has still to end; if not, `waker` is woken when that is so.
+    pub(super) fn has_ended_or_wake(&self, waker: &Waker) -> bool {
+        let mut line = self.lock();
+        if self.outstanding() == 0 {
+            return true;
+        }
+        if !line.closers.iter().any(|known| known.will_wake(waker)) {
+            line.closers.push(waker.clone());
+        }
+        false
+    }
+
+    /// Waits until nothing that was started has still to end.
+    pub(super) fn ended_all(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
+        let hub = Arc::clone(self);
+        poll_fn(move |cx| if hub.has_ended_or_wake(cx.waker()) { Poll::Ready(()) } else { Poll::Pending })
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("outstanding", &self.outstanding()).finish_non_exhaustive()
+    }
+}

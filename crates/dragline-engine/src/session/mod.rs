@@ -1,0 +1,44 @@
+//! Is the futures API: fetches under handles, on the same follower, guards and metrics as everything else.
+//!
+//! ```text
+//!  Session --start--> Call --> Hub (line, in order) --> lane: Follower::fetch --> Call: answer
+//!     |                 ^                                                           |
+//!  FetchBuilder       Fetch <--- waits, awaits, sets, cancels                       v
+//!                       ^                                            Executor: callback, hooks of the end
+//!                       +---------------------------- done ------------------------+
+//! ```
+//!
+//! A [`Fetch`] is a promise: it is there at once, whatever is wrong is told when it is asked for its result. One
+//! [`Call`](call) is shared by handle, line, lane and executor; whoever comes first ends it, and the others see that.
+
+mod builder;
+mod call;
+mod callback;
+mod canceller;
+mod completed;
+mod crew;
+mod error;
+mod executor;
+mod fetch;
+mod front;
+mod hooks;
+mod hub;
+mod mapped;
+mod request;
+mod response;
+mod set;
+mod wait;
+
+pub use builder::{SessionBuildError, SessionBuildErrors, SessionBuilder};
+pub use canceller::WaitCanceller;
+pub use completed::{AsCompleted, CompletedStream, as_completed, wait_all, wait_any};
+pub use dragline_core::session::FetchState;
+pub use error::{ErrorKind, SessionError};
+pub use executor::{Executor, ExecutorError, ExecutorOptions};
+pub use fetch::Fetch;
+pub use front::{Close, Closing, Session};
+pub use hooks::{CallEnded, HookTaken, Hooks};
+pub use mapped::Mapped;
+pub use request::FetchBuilder;
+pub use response::{Ended, Response};
+pub use set::{Any, FetchKey, FetchSet};

@@ -1,0 +1,29 @@
+//! Uses sessions as their callers do, against a real server on loopback.
+
+mod callbacks;
+mod ends;
+mod requests;
+mod runtimes;
+mod sets;
+
+use std::time::Duration;
+
+use dragline_engine::session::{Session, SessionBuilder};
+use dragline_testkit::EchoServer;
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// A server, and a builder of sessions that may talk to it.
+fn echo() -> (EchoServer, SessionBuilder) {
+    let server = EchoServer::start().expect("loopback has a port");
+    let builder = Session::builder().allow_network("127.0.0.0/8").base_url(&server.url("/"));
+    (server, builder)
+}
+
+/// A server, and a session of four workers that may talk to it.
+fn echo_session() -> (EchoServer, Session) {
+    let (server, builder) = echo();
+    (server, builder.workers(4).build().expect("the parts are right"))
+}
