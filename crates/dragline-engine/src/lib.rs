@@ -28,6 +28,7 @@ mod metrics;
 mod network;
 mod placement;
 mod post;
+pub mod process;
 mod sink_actor;
 mod spawn;
 mod supervisor;
