@@ -28,6 +28,7 @@ mod metrics;
 mod network;
 mod placement;
 mod post;
+pub mod process;
 pub mod session;
 mod sink_actor;
 mod spawn;

@@ -1,6 +1,7 @@
 //! Owns every task and thread that the engine starts: dropping the owner ends them.
 
 use std::future::Future;
+use std::io;
 
 use actix::dev::channel::channel;
 use actix::{Actor, Addr, Context};
@@ -117,6 +118,15 @@ impl Drop for Seat {
             arbiter.stop();
         }
     }
+}
+
+/// Starts a thread that ends with the process: for worker processes, which are one function call and this.
+///
+/// # Errors
+/// When the system gives no thread.
+#[expect(clippy::disallowed_methods, reason = "the process is the owner")]
+pub(crate) fn thread_of_process(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    std::thread::Builder::new().name(name.into()).spawn(work).map(drop)
 }
 
 #[cfg(test)]
