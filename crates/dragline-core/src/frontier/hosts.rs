@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::politeness::{HostClock, Restraint};
-use super::types::{Admission, Fetched, Trigger};
+use super::types::{Admission, Fetched, Released, Trigger};
 use crate::chance::Chance;
 use crate::map::{self, Map};
 use crate::rules::PolitenessRules;
@@ -123,14 +123,11 @@ impl HostTable {
         Admission::Now
     }
 
-    /// Gives back a slot of a session and lets the clock learn; `false` when no session had one.
-    pub fn release(&mut self, now: Time, id: HostId, fetched: &Fetched) -> bool {
+    /// Gives back a slot of a session and lets the clock learn; `None` when no session had one.
+    pub fn release(&mut self, now: Time, id: HostId, fetched: &Fetched) -> Option<Released> {
         let clock = self.clock_mut(id);
         let dispatched = clock.last_dispatch().unwrap_or_default();
         let had_slot = clock.free_session(now);
-        if had_slot {
-            let _ = self.observe(now, id, dispatched, fetched);
-        }
-        had_slot
+        had_slot.then(|| Released { backoff: self.observe(now, id, dispatched, fetched) })
     }
 }
