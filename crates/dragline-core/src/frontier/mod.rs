@@ -13,6 +13,7 @@
 mod census;
 mod counts;
 mod errand;
+mod fold;
 mod hosts;
 mod lease;
 mod mem;
