@@ -31,6 +31,9 @@ pub(crate) fn crawl(plan: &Plan, origins: Origins, show: &ShowArgs) -> Result<Ex
     let folder = OutputFolder::open(&plan.output.dir, earlier).map_err(of_output)?;
     let mut builder = CrawlBuilder::from_plan(plan).network_read(network).origins(origins);
     builder = builder.log_events(log_events).handle_signals();
+    if let Some(console) = &console {
+        builder = builder.own_address(console.address());
+    }
     for sink in folder.sinks(plan.output.skipped_rows_max).map_err(of_output)? {
         builder = builder.sink(sink);
     }

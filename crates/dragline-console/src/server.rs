@@ -38,6 +38,8 @@ impl Console {
     }
 
     /// Returns the address that is listened on; its port is known even when 0 was asked for.
+    ///
+    /// The crawl is told of it by `CrawlBuilder::own_address`, lest a page leads it here.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }

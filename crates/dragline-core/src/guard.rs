@@ -1,7 +1,9 @@
 //! Decides which addresses may be dialled, so that no page can lead the crawler into a private network.
 
+mod own;
+
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -13,21 +15,27 @@ use crate::rules::{GuardRules, METADATA_ADDRESSES};
 pub struct Guard {
     allow_networks: Vec<IpNet>,
     allow_hosts: Vec<Box<str>>,
+    own_addresses: Vec<SocketAddr>,
 }
 
 impl Guard {
     /// Makes a guard.
     pub fn new(rules: &GuardRules) -> Self {
         let allow_hosts = rules.allow_hosts.iter().map(|host| plain_host(host).into()).collect();
-        Self { allow_networks: rules.allow_networks.clone(), allow_hosts }
+        let own_addresses = rules.own_addresses.clone();
+        Self { allow_networks: rules.allow_networks.clone(), allow_hosts, own_addresses }
     }
 
-    /// Decides whether `address`, to which `host` resolved or which it is, may be dialled.
+    /// Decides whether `target`, to whose address `host` resolved or which it is, may be dialled.
     ///
-    /// `host` is as in a URL. Public addresses may; others only by an entry of `allow_networks` or `allow_hosts`.
+    /// `host` is as in a URL. Where this program itself serves is closed, and nothing opens it. Public addresses may; others only by an entry of `allow_networks` or `allow_hosts`.
     /// Entries for IPv4 open the mapped form too, no other form. A metadata address, in whatever form, is opened only
     /// by an entry for that one address.
-    pub fn check(&self, host: &str, address: IpAddr) -> Decision<Result<(), Refusal>> {
+    pub fn check(&self, host: &str, target: SocketAddr) -> Decision<Result<(), Refusal>> {
+        if self.own_addresses.iter().any(|own| own::leads_to(target, *own)) {
+            return Decision::built_in(Err(Refusal { target, why: Why::Own }), "guard.own_address");
+        }
+        let address = target.ip();
         let Some((kind, network)) = classify(address) else {
             return Decision::built_in(Ok(()), "guard.public");
         };
@@ -47,7 +55,10 @@ impl Guard {
         let named = self.allow_hosts.iter().position(|allowed| allowed.eq_ignore_ascii_case(host));
         match named.filter(|_| kind != Kind::Metadata) {
             Some(index) => by_entry("security.allow_hosts", index),
-            None => Decision::built_in(Err(Refusal { address, kind, network }), kind.rule()),
+            None => {
+                let why = Why::Closed { kind, network };
+                Decision::built_in(Err(Refusal { target, why }), kind.rule())
+            }
         }
     }
 }
@@ -70,33 +81,49 @@ fn plain_host(host: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
 
-/// Why an address is not dialled; its text names the option that would allow it.
+/// Why an address is not dialled; its text names the way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    address: IpAddr,
-    kind: Kind,
-    network: IpNet,
+    target: SocketAddr,
+    why: Why,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// This program itself serves there.
+    Own,
+    /// The network is not public, and no entry opens it.
+    Closed { kind: Kind, network: IpNet },
 }
 
 impl Refusal {
     /// Returns the address that was refused.
     pub const fn address(&self) -> IpAddr {
-        self.address
+        self.target.ip()
     }
 
-    /// Returns the network whose entry in `[security] allow_networks` would allow it.
-    pub const fn network(&self) -> IpNet {
-        self.network
+    /// Returns the network whose entry in `[security] allow_networks` would allow it; `None` where this program itself
+    /// serves, which no entry allows.
+    pub const fn network(&self) -> Option<IpNet> {
+        match self.why {
+            Why::Own => None,
+            Why::Closed { network, .. } => Some(network),
+        }
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.address)?;
-        if let Some(inner) = refused_inner(self.address) {
+        let Why::Closed { kind, network } = self.why else {
+            let target = self.target;
+            let way_out = "exclude the URL or let it serve elsewhere";
+            return write!(f, "{target} is where this program itself serves, which nothing opens; {way_out}");
+        };
+        write!(f, "{}", self.address())?;
+        if let Some(inner) = refused_inner(self.address()) {
             write!(f, " ({} of {})", inner.form.name(), inner.address)?;
         }
-        let (what, network) = (self.kind.what(), self.network);
+        let what = kind.what();
         write!(f, " is {what}; allow it with --allow-net {network} or [security] allow_networks")
     }
 }
@@ -299,11 +326,16 @@ mod tests {
         Guard::new(&GuardRules {
             allow_networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
             allow_hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            own_addresses: Vec::new(),
         })
     }
 
+    fn at(address: &str) -> SocketAddr {
+        SocketAddr::new(address.parse().unwrap(), 80)
+    }
+
     fn check(guard: &Guard, host: &str, address: &str, expected: &str) {
-        let decision = guard.check(host, address.parse().unwrap());
+        let decision = guard.check(host, at(address));
         assert_eq!(decision.rule, expected, "{host} {address}");
         let open = expected == "guard.public" || expected.starts_with("security.");
         assert_eq!(decision.verdict.is_ok(), open, "{host} {address}");
@@ -397,7 +429,7 @@ mod tests {
         check("64:ff9b::127.0.0.1", "guard.loopback");
         check("192.168.0.1", "guard.private");
         check("1.1.1.1", "guard.public");
-        let index = open.check("a.org", "127.0.0.1".parse().unwrap()).source;
+        let index = open.check("a.org", at("127.0.0.1")).source;
         assert_eq!(index, Source::Config { key: "security.allow_networks", index: Some(1) });
     }
 
@@ -428,10 +460,11 @@ mod tests {
     #[test]
     fn a_refusal_names_the_option_that_allows_it() {
         let check = |address: &str, expected: &str, network: &str| {
-            let refusal = Guard::default().check("a.org", address.parse().unwrap()).verdict.unwrap_err();
+            let refusal = Guard::default().check("a.org", at(address)).verdict.unwrap_err();
             let options = format!("allow it with --allow-net {network} or [security] allow_networks");
             assert_eq!(refusal.to_string(), format!("{expected}; {options}"));
-            let obeyed = guard(&[network], &[]).check("a.org", refusal.address());
+            assert_eq!(refusal.network(), Some(network.parse().unwrap()));
+            let obeyed = guard(&[network], &[]).check("a.org", at(address));
             assert!(obeyed.verdict.is_ok(), "{network} does not open {address}");
         };
         check("127.0.0.1", "127.0.0.1 is a loopback address", "127.0.0.0/8");

@@ -1,6 +1,6 @@
 //! Decides what a redirect makes of a request, when the hops follow under one handle.
 
-use crate::fetch::Method;
+use crate::fetch::{Certificates, Method};
 use crate::url::CanonicalUrl;
 
 /// What becomes of a request at a redirect.
@@ -12,6 +12,10 @@ pub struct Hop {
     pub keep_body: bool,
     /// Whether scheme, host and port stay: only then credentials go along.
     pub same_origin: bool,
+    /// Whether cookies and credentials of one's own are still sent and kept. Not when an unverified request leaves its
+    /// host: whoever stands between us and a server that nobody verified could else send us anywhere, stand there
+    /// too, and collect what other hosts were to be told. Within the rest of the call they do not come back.
+    pub keeps_identity: bool,
 }
 
 /// Fields that say who asks; they were meant for one origin.
@@ -28,7 +32,13 @@ const ABOUT_CONTENT: [&str; 6] =
 ///
 /// # Source
 /// RFC 9110 section 15.4; Fetch standard, "HTTP-redirect fetch".
-pub fn hop(method: Method, status: u16, from: &CanonicalUrl, to: &CanonicalUrl) -> Hop {
+pub fn hop(
+    method: Method,
+    status: u16,
+    certificates: Certificates,
+    from: &CanonicalUrl,
+    to: &CanonicalUrl,
+) -> Hop {
     let becomes_get = match status {
         301 | 302 => method == Method::Post,
         303 => !matches!(method, Method::Get | Method::Head),
@@ -36,7 +46,8 @@ pub fn hop(method: Method, status: u16, from: &CanonicalUrl, to: &CanonicalUrl) 
     };
     let method = if becomes_get { Method::Get } else { method };
     let same_origin = (from.scheme(), from.host(), from.port()) == (to.scheme(), to.host(), to.port());
-    Hop { method, keep_body: !becomes_get, same_origin }
+    let keeps_identity = certificates == Certificates::Verified || from.host() == to.host();
+    Hop { method, keep_body: !becomes_get, same_origin, keeps_identity }
 }
 
 /// Whether a field of the request goes along to the next; case of its name does not matter.
@@ -63,9 +74,10 @@ mod tests {
     }
 
     fn check(method: Method, status: u16, expected: Method) {
-        let hop = hop(method, status, &url("http://a/x"), &url("http://a/y"));
+        let hop = hop(method, status, Certificates::Verified, &url("http://a/x"), &url("http://a/y"));
         let keep_body = method == expected;
-        assert_eq!(hop, Hop { method: expected, keep_body, same_origin: true }, "{method} {status}");
+        let expected = Hop { method: expected, keep_body, same_origin: true, keeps_identity: true };
+        assert_eq!(hop, expected, "{method} {status}");
     }
 
     #[test]
@@ -86,7 +98,8 @@ mod tests {
     #[test]
     fn an_origin_is_scheme_host_and_port() {
         let check = |from: &str, to: &str, expected| {
-            assert_eq!(hop(Method::Get, 302, &url(from), &url(to)).same_origin, expected, "{from} {to}");
+            let hop = hop(Method::Get, 302, Certificates::Verified, &url(from), &url(to));
+            assert_eq!((hop.same_origin, hop.keeps_identity), (expected, true), "{from} {to}");
         };
         check("http://a.org/x", "http://a.org/y", true);
         check("https://a.org/", "https://a.org:443/", true);
@@ -100,9 +113,23 @@ mod tests {
     }
 
     #[test]
+    fn an_unverified_request_that_leaves_its_host_leaves_cookies_and_keys_behind() {
+        let check = |from: &str, to: &str, expected| {
+            let hop = hop(Method::Get, 302, Certificates::Unverified, &url(from), &url(to));
+            assert_eq!(hop.keeps_identity, expected, "{from} {to}");
+        };
+        check("https://a.org/x", "https://a.org/y", true);
+        check("http://a.org/", "https://a.org/", true);
+        check("https://a.org/", "https://a.org:8443/", true);
+        check("https://a.org/", "https://www.a.org/", false);
+        check("https://a.org/", "https://b.org/", false);
+        check("https://a.org/", "http://b.org/", false);
+    }
+
+    #[test]
     fn fields_go_along_where_they_belong() {
         let check = |name: &str, same_origin, keep_body, expected| {
-            let hop = Hop { method: Method::Get, keep_body, same_origin };
+            let hop = Hop { method: Method::Get, keep_body, same_origin, keeps_identity: true };
             assert_eq!(keeps_field(name, &hop), expected, "{name} {hop:?}");
         };
         for (same_origin, keep_body) in [(true, true), (true, false), (false, true), (false, false)] {

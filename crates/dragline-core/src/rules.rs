@@ -1,6 +1,6 @@
 //! Holds what the operator decided beforehand: plain values, checked once by `dragline-config`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -275,13 +275,20 @@ impl Default for RetryRules {
     }
 }
 
-/// Which addresses may be dialled beyond the public ones.
+/// Which addresses may be dialled beyond the public ones, and which may not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GuardRules {
     /// Networks opened by the operator. A broad one never opens a metadata address.
     pub allow_networks: Vec<IpNet>,
     /// Host names whose addresses may be private; metadata addresses stay closed.
     pub allow_hosts: Vec<String>,
+    /// Where this program itself serves: no URL makes it fetch from itself, whatever network or host is opened, and the
+    /// only way to open such an address is to leave it out here.
+    ///
+    /// An unspecified address (`0.0.0.0`, `::`) stands for its port at every loopback address of either family; other
+    /// addresses of the machine must be named one by one. IPv6 forms of an IPv4 address are seen through. There are a
+    /// few at most: each is looked at for every address that is dialled.
+    pub own_addresses: Vec<SocketAddr>,
 }
 
 /// Addresses of cloud metadata services: opened only by an entry of their own.

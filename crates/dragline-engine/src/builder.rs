@@ -1,6 +1,7 @@
 //! Gathers what a crawl is made of and checks it before anything starts.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,6 +117,14 @@ impl CrawlBuilder {
             Ok(network) => self.guard.allow_networks.push(network),
             Err(_) => self.faults.push(BuildError::Network { text: network.into() }),
         }
+        self
+    }
+
+    /// Tells the crawl of an address at which this program serves: it is never fetched from, whatever is opened. Call it
+    /// for each, such as that of a console; an unspecified address stands for its port on loopback
+    /// ([`GuardRules::own_addresses`]).
+    pub fn own_address(mut self, address: SocketAddr) -> Self {
+        self.guard.own_addresses.push(address);
         self
     }
 

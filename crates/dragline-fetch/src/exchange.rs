@@ -163,7 +163,7 @@ async fn answer(lane: &Lane, request: &FetchRequest, transcript: &Transcript) ->
 
 /// Chooses the way to the host, and notes the proxy on it.
 fn choose(lane: &Lane, request: &FetchRequest, transcript: &Transcript) -> Route {
-    let route = lane.routes().choose(&request.url);
+    let route = lane.routes().choose(&request.url, request.certificates);
     if let Some(proxy) = route.proxy.and_then(|index| lane.routes().proxy(index)) {
         *transcript.proxy.borrow_mut() = Some(Arc::clone(&proxy.name));
     }

@@ -21,7 +21,7 @@ pub struct TransportOptions {
     pub accept: String,
     /// The `From` of every request, if any.
     pub from: Option<String>,
-    /// Which addresses may be dialled beyond the public ones.
+    /// Which addresses may be dialled beyond the public ones, and at which this program itself serves.
     pub guard: GuardRules,
     /// The memory for bodies; one for the whole process.
     pub bodies: Arc<BodyBudget>,

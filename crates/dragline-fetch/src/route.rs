@@ -14,22 +14,34 @@ pub(crate) struct Route {
     pub(crate) tls: bool,
     /// Whether HTTP/2 is offered; only with TLS.
     pub(crate) http2: bool,
-    /// Whether the certificate may be wrong: `[tls] insecure_hosts` names the host.
-    pub(crate) insecure: bool,
+    /// Who lets a wrong certificate pass, if anybody does; only with TLS.
+    pub(crate) waiver: Option<Waiver>,
     /// The proxy, by its place in the options.
     pub(crate) proxy: Option<u16>,
 }
 
+/// Who lets a wrong certificate pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Waiver {
+    /// `[tls] insecure_hosts`, which names the host.
+    Host,
+    /// The request.
+    Request,
+}
+
 impl Route {
-    /// Appends the tag: `p` plain, `t` TLS, `a` TLS that offers HTTP/2; `x` behind it when insecure; then the proxy.
+    /// Appends the tag: `p` plain, `t` TLS, `a` TLS that offers HTTP/2; behind it who waives verification, `x` the
+    /// host's entry and `y` the request; then the proxy.
     fn write_tag(self, out: &mut String) {
         out.push(match self {
             Self { tls: false, .. } => 'p',
             Self { http2: true, .. } => 'a',
             Self { .. } => 't',
         });
-        if self.insecure {
-            out.push('x');
+        match self.waiver {
+            None => {}
+            Some(Waiver::Host) => out.push('x'),
+            Some(Waiver::Request) => out.push('y'),
         }
         if let Some(proxy) = self.proxy {
             out.push('.');
@@ -44,15 +56,17 @@ impl Route {
             Some((mode, proxy)) => (mode, Some(proxy.parse().ok()?)),
             None => (tag, None),
         };
-        let (tls, http2, insecure) = match mode {
-            "p" => (false, false, false),
-            "t" => (true, false, false),
-            "tx" => (true, false, true),
-            "a" => (true, true, false),
-            "ax" => (true, true, true),
+        let (tls, http2, waiver) = match mode {
+            "p" => (false, false, None),
+            "t" => (true, false, None),
+            "tx" => (true, false, Some(Waiver::Host)),
+            "ty" => (true, false, Some(Waiver::Request)),
+            "a" => (true, true, None),
+            "ax" => (true, true, Some(Waiver::Host)),
+            "ay" => (true, true, Some(Waiver::Request)),
             _ => return None,
         };
-        Some(Self { tls, http2, insecure, proxy })
+        Some(Self { tls, http2, waiver, proxy })
     }
 }
 
@@ -98,7 +112,7 @@ mod tests {
     fn check(url: &str, expected: &str) {
         let url = CanonicalUrl::parse(url).unwrap();
         let tls = url.scheme() == Scheme::Https;
-        let route = Route { tls, http2: false, insecure: false, proxy: None };
+        let route = Route { tls, http2: false, waiver: None, proxy: None };
         let uri = awc_uri(&url, route).unwrap();
         assert_eq!(uri.to_string(), expected);
         assert_eq!(Route::of(&uri), Some(route));
@@ -116,16 +130,14 @@ mod tests {
 
     #[test]
     fn every_route_survives_the_way_through_a_uri() {
-        for bits in 0..12_u16 {
-            let tls = bits & 1 == 1;
-            let route = Route {
-                tls,
-                http2: tls && bits & 2 == 2,
-                insecure: tls && bits & 4 == 4,
-                proxy: (bits >= 8).then_some(bits * 4_000),
-            };
-            let url = CanonicalUrl::parse("http://a.org/").unwrap();
-            assert_eq!(Route::of(&awc_uri(&url, route).unwrap()), Some(route));
+        let url = CanonicalUrl::parse("http://a.org/").unwrap();
+        for (tls, http2) in [(false, false), (true, false), (true, true)] {
+            for waiver in [None, Some(Waiver::Host), Some(Waiver::Request)] {
+                for proxy in [None, Some(0), Some(44_000)] {
+                    let route = Route { tls, http2, waiver: waiver.filter(|_| tls), proxy };
+                    assert_eq!(Route::of(&awc_uri(&url, route).unwrap()), Some(route));
+                }
+            }
         }
     }
 

@@ -1,10 +1,11 @@
-//! Chooses the way to every host: TLS or not, which protocols are offered, whether the certificate may be wrong.
+//! Chooses the way of every request: TLS or not, which protocols are offered, whether the certificate may be wrong.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use dragline_core::auth::Secret;
+use dragline_core::fetch::Certificates;
 use dragline_core::pattern::Pattern;
 use dragline_core::proxy::ProxyRules;
 use dragline_core::time::Time;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::clock;
 use crate::options::{Names, PlainHttp, ProxyOptions, ProxyScheme, RequestRule, TransportOptions};
-use crate::route::Route;
+use crate::route::{Route, Waiver};
 use crate::setup::TransportSetupError;
 
 /// The ways to all hosts; one for all transports of a factory.
@@ -50,14 +51,19 @@ impl Routes {
         })
     }
 
-    /// Chooses the way to a URL.
-    pub(crate) fn choose(&self, url: &CanonicalUrl) -> Route {
+    /// Chooses the way to a URL for a request that asks for as much of certificates.
+    pub(crate) fn choose(&self, url: &CanonicalUrl, certificates: Certificates) -> Route {
         let host = bare(url.host());
         let tls = url.scheme() == Scheme::Https;
+        let waiver = match certificates {
+            _ if is_matched(&self.insecure_hosts, host) => Some(Waiver::Host),
+            Certificates::Unverified => Some(Waiver::Request),
+            Certificates::Verified => None,
+        };
         Route {
             tls,
             http2: tls && self.rule(url).and_then(|rule| rule.http2).unwrap_or(self.http2),
-            insecure: tls && is_matched(&self.insecure_hosts, host),
+            waiver: waiver.filter(|_| tls),
             proxy: self.pick(host),
         }
     }

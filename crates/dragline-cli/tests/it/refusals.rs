@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 
+use dragline_testkit::server::Bound;
 use dragline_testkit::{Reply, Server, Site, ports};
 
 use crate::process::Place;
@@ -102,6 +103,33 @@ fn an_address_of_this_machine_is_refused_by_default_and_the_option_is_named() {
     ended.assert(4, &["--allow-net 127.0.0.0/8", "loopback", &url, "no seed led to a page"]);
     place.results();
     assert_eq!(server.log().connections(), 0);
+}
+
+#[test]
+fn a_page_that_leads_to_the_admin_server_of_its_own_crawl_leads_nowhere() {
+    let bound = Bound::hosts(1).expect("a loopback port is free");
+    let seed = format!("{}/", bound.origins()[0]);
+    let place = Place::new();
+    // The port is the system's choice, so that the page can only be written once the crawl has said it.
+    let config =
+        "[scope]\nmode = 'any'\n[robots]\nobey = false\n[security]\nallow_networks = ['127.0.0.0/8']\n";
+    place.write("dragline.toml", config);
+    let mut crawl = place.start(&["run", &seed, "--listen=127.0.0.1:0", "--out=out", "--delay=0s"]);
+    crawl.wait_for("/metrics\n");
+    let said = crawl.stderr();
+    let admin = said.split("metrics http://").nth(1).and_then(|rest| rest.split("/metrics").next());
+    let admin = admin.expect("it says where its metrics are");
+    let port = admin.rsplit(':').next().expect("an address has a port");
+    let links = [format!("http://{admin}/metrics"), format!("http://0x7f.1:{port}/healthz")];
+    let home: String = links.iter().map(|link| format!("<a href='{link}'>x</a>")).collect();
+    let site = Site::new().on("/", Reply::html(home));
+    let _server = bound.serve(vec![site]).expect("the socket is bound");
+    crawl.wait().assert(0, &["done 1"]);
+    let results = place.results();
+    assert_eq!(results.counts("failed"), [("blocked".to_owned(), 2)].into());
+    let error = &results.page(&links[0])["error"];
+    let words = format!("{admin} is where this program itself serves");
+    assert!(error.to_string().contains(&words), "{error}");
 }
 
 #[test]

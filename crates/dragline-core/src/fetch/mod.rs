@@ -9,5 +9,5 @@ mod response;
 pub use body::{BodyStream, RequestBody};
 pub use limits::{AtCap, FetchLimits};
 pub use phase::{FetchError, Phase, Phases};
-pub use request::{FetchRequest, Method};
+pub use request::{Certificates, FetchRequest, Method};
 pub use response::{BodyHold, Capture, FetchResponse, HttpVersion, TlsInfo};

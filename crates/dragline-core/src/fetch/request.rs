@@ -26,6 +26,10 @@ pub struct FetchRequest {
     pub cookies: Option<Arc<CookieJar>>,
     /// Who we are to origins that ask.
     pub keyring: Option<Arc<Keyring>>,
+    /// Whether the server's certificate must be right. It holds for the whole call: where redirects are followed, every
+    /// hop is sent as the first one was, and what [`hop`](crate::hop::Hop::keeps_identity) says of cookies and keys
+    /// sees to it that a server nobody verified cannot lead them to another host.
+    pub certificates: Certificates,
     /// Whether the response carries the bytes that were sent and received, for archives.
     pub capture: bool,
 }
@@ -41,9 +45,21 @@ impl FetchRequest {
             limits,
             cookies: None,
             keyring: None,
+            certificates: Certificates::Verified,
             capture: false,
         }
     }
+}
+
+/// Whether the server's certificate must be right for one request. It says nothing of plain http.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Certificates {
+    /// It must be, or the fetch ends tls_error; unless `[tls] insecure_hosts` names the host.
+    #[default]
+    Verified,
+    /// It may be wrong. What is wrong with it stands in [`TlsInfo::unverified`](super::TlsInfo::unverified), and a
+    /// warning is logged once a host. Such a request goes over connections and TLS sessions that no verified one uses.
+    Unverified,
 }
 
 /// A request method (RFC 9110 section 9.3, RFC 5789). `CONNECT` and `TRACE` are no requests of a client like this.

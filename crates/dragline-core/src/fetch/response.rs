@@ -144,7 +144,8 @@ pub struct TlsInfo {
     pub resumed: bool,
     /// The server's own certificate as DER; `None` when it sent none.
     pub certificate: Option<Bytes>,
-    /// What is wrong with the certificate, when the host's entry in `[tls] insecure_hosts` let it pass.
+    /// What is wrong with the certificate, when the host's entry in `[tls] insecure_hosts` or the request let it pass;
+    /// `None` also when it is right all the same.
     pub unverified: Option<String>,
 }
 

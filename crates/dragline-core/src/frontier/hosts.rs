@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::politeness::{HostClock, Restraint};
-use super::types::{Admission, Fetched, Trigger};
+use super::slab::Slab;
+use super::types::{Admission, Fetched, Released, Trigger};
 use crate::chance::Chance;
 use crate::map::{self, Map};
 use crate::rules::PolitenessRules;
@@ -15,7 +16,7 @@ const SLOT_POLL: Duration = Duration::from_millis(50);
 /// How long the crawl leaves a host alone for a session after the time the session was told.
 const CLAIM: Duration = Duration::from_millis(250);
 
-/// Numbers a host of one table, from 0.
+/// Numbers a host of one table, from 0. The number of a host that was folded is another's later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostId(pub(super) u32);
 
@@ -27,19 +28,26 @@ impl HostId {
 }
 
 /// Every known host with its clock. Politeness is decided here and nowhere else.
+///
+/// A crawl knows as many hosts as it has URLs for; who lives longer bounds the table by [`HostTable::fold`].
+///
+/// # Panics
+/// Every call with the number of a host that was folded, until the number is another's.
 #[derive(Debug)]
 pub struct HostTable {
     rules: PolitenessRules,
-    ids: Map<HostKey, HostId>,
-    hosts: Vec<(HostKey, HostClock)>,
+    pub(super) ids: Map<HostKey, HostId>,
+    pub(super) hosts: Slab<(HostKey, HostClock)>,
     chance: Chance,
+    /// New hosts and admitted fetches that pass before all hosts are looked at again by [`HostTable::fold`].
+    pub(super) rest: usize,
 }
 
 impl HostTable {
     /// Makes an empty table; `seed` is for the jitter of penalties and the order of maps.
     pub fn new(rules: PolitenessRules, seed: u64) -> Self {
         let mut chance = Chance::new(seed);
-        Self { rules, ids: map::map(chance.fork()), hosts: Vec::new(), chance }
+        Self { rules, ids: map::map(chance.fork()), hosts: Slab::new(), chance, rest: 0 }
     }
 
     /// Returns the number of hosts.
@@ -49,10 +57,10 @@ impl HostTable {
 
     /// Whether no host is known.
     pub const fn is_empty(&self) -> bool {
-        self.hosts.is_empty()
+        self.hosts.len() == 0
     }
 
-    /// Returns a host's number; a new host gets the next.
+    /// Returns a host's number; a new host gets one that is free, or the next.
     ///
     /// # Panics
     /// At the 2³²nd host.
@@ -60,9 +68,9 @@ impl HostTable {
         if let Some(id) = self.ids.get(key) {
             return *id;
         }
-        let id = HostId(u32::try_from(self.hosts.len()).expect("4 billion hosts do not fit into memory"));
+        let id = HostId(self.hosts.insert((key.clone(), HostClock::new(&self.rules, &key.host))));
         self.ids.insert(key.clone(), id);
-        self.hosts.push((key.clone(), HostClock::new(&self.rules, &key.host)));
+        self.rest = self.rest.saturating_sub(1);
         id
     }
 
@@ -73,22 +81,22 @@ impl HostTable {
 
     /// Returns the name of a host.
     pub fn key(&self, id: HostId) -> &HostKey {
-        &self.hosts[id.index()].0
+        &self.hosts.at(id.0).0
     }
 
     /// Returns the clock of a host.
     pub fn clock(&self, id: HostId) -> &HostClock {
-        &self.hosts[id.index()].1
+        &self.hosts.at(id.0).1
     }
 
     /// Returns the clock of a host, to change it.
     pub fn clock_mut(&mut self, id: HostId) -> &mut HostClock {
-        &mut self.hosts[id.index()].1
+        &mut self.hosts.at_mut(id.0).1
     }
 
     /// Returns every host with its clock, in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (&HostKey, &HostClock)> {
-        self.hosts.iter().map(|(key, clock)| (key, clock))
+        self.hosts.iter().map(|(_, (key, clock))| (key, clock))
     }
 
     /// Returns every reason to leave a host alone; empty for a host that is not known.
@@ -98,7 +106,7 @@ impl HostTable {
 
     /// Lets a host's clock learn from a fetch; returns the trigger if a backoff began.
     pub fn observe(&mut self, now: Time, id: HostId, leased_at: Time, fetched: &Fetched) -> Option<Trigger> {
-        let clock = &mut self.hosts[id.index()].1;
+        let clock = &mut self.hosts.at_mut(id.0).1;
         clock.observe(now, leased_at, fetched, &self.rules, &mut self.chance)
     }
 
@@ -120,17 +128,15 @@ impl HostTable {
             return Admission::NotBefore(at);
         }
         clock.dispatch_session(now);
+        self.rest = self.rest.saturating_sub(1);
         Admission::Now
     }
 
-    /// Gives back a slot of a session and lets the clock learn; `false` when no session had one.
-    pub fn release(&mut self, now: Time, id: HostId, fetched: &Fetched) -> bool {
+    /// Gives back a slot of a session and lets the clock learn; `None` when no session had one.
+    pub fn release(&mut self, now: Time, id: HostId, fetched: &Fetched) -> Option<Released> {
         let clock = self.clock_mut(id);
         let dispatched = clock.last_dispatch().unwrap_or_default();
         let had_slot = clock.free_session(now);
-        if had_slot {
-            let _ = self.observe(now, id, dispatched, fetched);
-        }
-        had_slot
+        had_slot.then(|| Released { backoff: self.observe(now, id, dispatched, fetched) })
     }
 }

@@ -13,7 +13,7 @@ use super::slab::Slab;
 use super::state::{Flight, UrlRecord};
 use super::types::{
     Admission, CommitId, Drain, Epoch, Fetched, FetchedReport, FrontierStats, LeaseReport, Mark, OfferBatch,
-    OfferReport, Settle, SettleReport, Token, UrlGauge, Want,
+    OfferReport, Released, Settle, SettleReport, Token, UrlGauge, Want,
 };
 use crate::chance::Chance;
 use crate::invariants;
@@ -181,13 +181,16 @@ impl Frontier for MemFrontier {
         admission
     }
 
-    fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched) {
+    fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched) -> Option<Released> {
         self.tick(now);
-        let id = self.table.find(host).filter(|id| self.table.release(self.now, *id, fetched));
-        match id {
-            Some(id) => self.after_fetch(id),
-            None => self.counts.stale += 1,
-        }
+        let id = self.table.find(host);
+        let released = id.and_then(|id| Some((id, self.table.release(self.now, id, fetched)?)));
+        let Some((id, released)) = released else {
+            self.counts.stale += 1;
+            return None;
+        };
+        self.after_fetch(id);
+        Some(released)
     }
 
     fn extend(&mut self, now: Time, tokens: &[Token], _until: Time) -> Ticket<u32> {

@@ -154,6 +154,18 @@ impl HostClock {
         self.due() > own
     }
 
+    /// Whether nothing would become less polite if the host were forgotten: no slot is taken, no session has been
+    /// promised a turn, every gap and wait is over, and so is the memory of the last penalty.
+    ///
+    /// A host that was given up is never idle: forgotten, it would be asked again. What is lost is learnt again from the
+    /// next fetch or two: latency, failed connections in a row, since when the host only refuses. A crawl delay cannot be
+    /// learnt from a fetch: who forgets a host that has one must ask its robots.txt anew.
+    pub fn is_idle(&self, now: Time) -> bool {
+        let penalty_is_over =
+            self.penalty.base.is_zero() || now.since(self.penalty.quiet_since) >= self.quiet_window();
+        self.in_use() == 0 && self.parked.is_none() && self.crawl_due() <= now && penalty_is_over
+    }
+
     /// Returns since when a slot has been free.
     pub const fn free_since(&self) -> Time {
         self.free_since
@@ -320,8 +332,7 @@ impl HostClock {
 
     /// Halves the penalty when a quiet window has passed; asked when a fetch succeeds, since time alone proves nothing.
     fn ease(&mut self, now: Time) {
-        let quiet = QUIET_MIN.max(self.adaptive_gap.saturating_mul(10));
-        if self.penalty.base.is_zero() || now.since(self.penalty.quiet_since) < quiet {
+        if self.penalty.base.is_zero() || now.since(self.penalty.quiet_since) < self.quiet_window() {
             return;
         }
         self.penalty.quiet_since = now;
@@ -331,6 +342,11 @@ impl HostClock {
             self.penalty.base = Duration::ZERO;
             self.penalty.gap = Duration::ZERO;
         }
+    }
+
+    /// Returns how long no trigger must come before a penalty is halved.
+    fn quiet_window(&self) -> Duration {
+        QUIET_MIN.max(self.adaptive_gap.saturating_mul(10))
     }
 
     /// Doubles the penalty, once for all fetches that were under way together.

@@ -23,8 +23,7 @@ impl<T> Slab<T> {
             self.slots[number as usize] = Some(value);
             return number;
         }
-        let number =
-            u32::try_from(self.slots.len()).expect("4 billion unsettled URLs do not fit into memory");
+        let number = u32::try_from(self.slots.len()).expect("4 billion values do not fit into memory");
         self.slots.push(Some(value));
         number
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dragline_core::frontier::{
-    Admission, Fetched, Frontier, HostClock, Restraint, Settlement, Token, Trigger,
+    Admission, Fetched, Frontier, HostClock, Released, Restraint, Settlement, Token, Trigger,
 };
 use dragline_core::pattern::Pattern;
 use dragline_core::rules::{CrawlRules, PolitenessRule};
@@ -309,6 +309,25 @@ fn a_session_gets_another_turn_when_the_crawl_does_not_take_its_own() {
         assert_eq!(rig.frontier.admit(rig.now, &page), Admission::Now);
         rig.frontier.release(rig.now, &page.host_key(), &fetched_ok(Token(0), false));
     }
-    rig.frontier.release(rig.now, &page.host_key(), &fetched_ok(Token(0), false));
+    assert_eq!(rig.frontier.release(rig.now, &page.host_key(), &fetched_ok(Token(0), false)), None);
     assert_eq!(rig.stats().stale, 1);
+}
+
+#[test]
+fn a_backoff_that_a_session_brings_about_is_told_to_it() {
+    let mut rig = Rig::new(with_delay(secs(0)));
+    let page = url("http://a/session");
+    let [busy, unwell, missing] = [429, 503, 404].map(|status| fetched_status(Token(0), status));
+    let asked = Fetched { retry_after: Some(secs(9)), ..unwell.clone() };
+    for (fetched, backoff) in [
+        (busy, Some(Trigger::Status429)),
+        (unwell, Some(Trigger::Status503)),
+        (asked, Some(Trigger::RetryAfter)),
+        (missing, None),
+    ] {
+        assert_eq!(rig.frontier.admit(rig.now, &page), Admission::Now);
+        let released = rig.frontier.release(rig.now, &page.host_key(), &fetched);
+        assert_eq!(released, Some(Released { backoff }), "{fetched:?}");
+        rig.now += secs(60);
+    }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use dragline_core::chance::Chance;
-use dragline_core::fetch::Method;
+use dragline_core::fetch::{Certificates, Method};
 use dragline_core::hop::{hop, keeps_field};
 use dragline_core::{CanonicalUrl, FetchResponse, Headers, Outcome, Phase, redirect};
 
@@ -74,7 +74,7 @@ fn check(seed: u64) -> (u32, u32) {
         assert!(to.as_str().is_ascii() && !to.as_str().contains(['#', ' ']), "seed {seed}: {to}");
         assert!(!to.authority().contains('@'), "seed {seed}: {to}");
         let method = Method::ALL[index(&mut chance, Method::ALL.len())];
-        let hop = hop(method, status, &from, &to);
+        let hop = hop(method, status, Certificates::Verified, &from, &to);
         let same = from.origin() == to.origin();
         for credential in ["Authorization", "Cookie", "Proxy-Authorization"] {
             assert_eq!(keeps_field(credential, &hop), same, "seed {seed}: {credential} from {from} to {to}");

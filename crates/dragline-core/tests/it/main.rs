@@ -2,6 +2,7 @@
 
 mod auth;
 mod cookies;
+mod frontier_fold;
 mod frontier_hosts;
 mod frontier_kit;
 mod frontier_life;

@@ -132,8 +132,8 @@ impl Hosts {
     }
 
     fn release(&self, id: HostId, fetched: &Fetched) {
-        let had_slot = self.table.borrow_mut().release(self.clock.now(), id, fetched);
-        debug_assert!(had_slot, "a slot is given back once");
+        let released = self.table.borrow_mut().release(self.clock.now(), id, fetched);
+        debug_assert!(released.is_some(), "a slot is given back once");
         self.gate(id).freed.notify_one();
     }
 }

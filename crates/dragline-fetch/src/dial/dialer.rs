@@ -119,7 +119,7 @@ impl Dialer {
         let mut refusal = None;
         let mut allowed = Vec::with_capacity(addresses.len().min(ADDRESSES_MAX));
         for address in addresses.iter() {
-            match self.means.guard.check(target.host, *address).verdict {
+            match self.means.guard.check(target.host, SocketAddr::new(*address, target.port)).verdict {
                 Ok(()) if allowed.len() < ADDRESSES_MAX => allowed.push(*address),
                 Ok(()) => {}
                 Err(refused) => refusal = Some(refused),

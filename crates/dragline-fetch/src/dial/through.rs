@@ -1,6 +1,6 @@
 //! Connects through a proxy, and tells its faults from those of the target behind it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use dragline_core::fetch::Phase;
@@ -41,14 +41,29 @@ impl Dialer {
         let is_known_here = bare.parse::<IpAddr>().is_ok() || self.means.resolver.is_fixed(bare);
         if proxy.names == Names::ResolvedByProxy && !is_known_here {
             if is_own_host(bare) {
-                let own = self.means.guard.check(bare, IpAddr::V4(Ipv4Addr::LOCALHOST)).verdict;
-                own.map_err(|refusal| DialError::Blocked(refusal.to_string()))?;
+                self.check_as_loopback(target)?;
             }
             return Ok(vec![to(Host::Name(bare))]);
         }
         let mut addresses = self.allowed_addresses(target).await?;
         addresses.truncate(DESTINATIONS_MAX);
         Ok(addresses.into_iter().map(|address| to(Host::Address(address))).collect())
+    }
+
+    /// Judges a name of this machine as the addresses it stands for, although the proxy is the one who resolves it.
+    fn check_as_loopback(&self, target: Target<'_>) -> Result<(), DialError> {
+        let addresses = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        for address in addresses {
+            let checked = self.means.guard.check(target.host, SocketAddr::new(address, target.port)).verdict;
+            match checked {
+                // Who opens loopback need not open it in both families, but neither may lead to ourselves.
+                Err(refusal) if address.is_ipv4() || refusal.network().is_none() => {
+                    return Err(DialError::Blocked(refusal.to_string()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Asks the proxy for one destination after the other until it reaches one.

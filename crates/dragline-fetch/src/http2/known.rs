@@ -61,7 +61,7 @@ mod tests {
     use crate::clock;
 
     fn key(host: &str, proxy: Option<u16>, http2: bool) -> Key {
-        let route = Route { tls: true, http2, insecure: false, proxy };
+        let route = Route { tls: true, http2, waiver: None, proxy };
         Key::of(&Target { host, port: 443, route })
     }
 

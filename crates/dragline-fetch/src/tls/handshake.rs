@@ -13,7 +13,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::{Profiles, describe};
 use crate::error::DialError;
-use crate::route::Route;
+use crate::route::{Route, Waiver};
 
 /// Hosts that are remembered as warned about; past that all are forgotten.
 const WARNED_MAX: usize = 4_096;
@@ -41,9 +41,9 @@ impl Profiles {
         })?;
         let connection = stream.get_ref().1;
         let mut info = agreed(connection);
-        if route.insecure {
+        if let Some(waiver) = route.waiver {
             info.unverified = self.verdict(connection, &name);
-            self.warn_once(host, info.unverified.as_deref());
+            self.warn_once(host, waiver, info.unverified.as_deref());
         }
         Ok((stream, info))
     }
@@ -57,7 +57,7 @@ impl Profiles {
         verified.err().map(|error| describe(&error))
     }
 
-    fn warn_once(&self, host: &str, verdict: Option<&str>) {
+    fn warn_once(&self, host: &str, waiver: Waiver, verdict: Option<&str>) {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.contains(host) {
             return;
@@ -68,10 +68,11 @@ impl Profiles {
         warned.insert(host.into());
         drop(warned);
         let verdict = verdict.unwrap_or("it would pass");
-        tracing::warn!(
-            target: "dragline::fetch",
-            "certificate of {host} is not verified, as its entry in insecure_hosts says: {verdict}"
-        );
+        let why = match waiver {
+            Waiver::Host => "its entry in insecure_hosts says",
+            Waiver::Request => "the request itself asks",
+        };
+        tracing::warn!(target: "dragline::fetch", "certificate of {host} is not verified, as {why}: {verdict}");
     }
 }
 

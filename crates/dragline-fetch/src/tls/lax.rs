@@ -1,4 +1,4 @@
-//! Lets the certificates of insecure hosts pass, whatever is wrong with them.
+//! Lets certificates pass that nobody asks to be verified, whatever is wrong with them.
 
 use std::sync::Arc;
 

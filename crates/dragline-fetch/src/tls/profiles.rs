@@ -24,7 +24,7 @@ pub(crate) struct Profiles {
     /// Made when they are first needed, by [`Profiles::config`]. Sessions are never shared between them, so that what
     /// began without verification never goes on where it is asked for.
     made: [OnceLock<Arc<ClientConfig>>; 4],
-    /// The insecure hosts that were warned about.
+    /// The hosts without verification that were warned about.
     pub(super) warned: Mutex<BTreeSet<Box<str>>>,
 }
 
@@ -46,7 +46,7 @@ impl Profiles {
     /// Returns the configuration of a route.
     pub(super) fn config(&self, route: Route) -> Arc<ClientConfig> {
         let [plain, http2, lax, lax_http2] = &self.made;
-        let (place, base) = match (route.insecure, route.http2) {
+        let (place, base) = match (route.waiver.is_some(), route.http2) {
             (false, false) => (plain, &self.strict),
             (false, true) => (http2, &self.strict),
             (true, false) => (lax, &self.lax),

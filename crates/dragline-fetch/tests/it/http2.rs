@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dragline_core::CanonicalUrl;
-use dragline_core::fetch::{AtCap, FetchRequest, FetchResponse, HttpVersion, Method, RequestBody};
+use dragline_core::fetch::{
+    AtCap, Certificates, FetchRequest, FetchResponse, HttpVersion, Method, RequestBody,
+};
 use dragline_fetch::{AwcTransport, Transport as _, TransportOptions};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -217,5 +219,26 @@ fn many_fetches_share_the_dial_of_the_first() {
         }
         assert_eq!(connections.get(), 1);
         assert_eq!((transport.connections().opened_new, transport.connections().reused), (1, 99));
+    });
+}
+
+#[test]
+fn an_unverified_request_shares_no_connection_of_http2_with_verified_ones() {
+    let (config, mut options) = agreement(&["h2"]);
+    options.tls.extra_roots.clear();
+    with_transport(options, async |transport: AwcTransport| {
+        let (address, connections) = serve(config).await;
+        let strict = get(&url(address, "/"));
+        let lax = FetchRequest { certificates: Certificates::Unverified, ..strict.clone() };
+        for reused in [false, true] {
+            let response = transport.fetch(lax.clone()).await;
+            assert_eq!((told(&response).as_str(), response.reused), ("ok 200 [ok]", reused));
+            assert_eq!(response.version, HttpVersion::Http2);
+            let tls = response.tls.expect("tls was spoken");
+            assert_eq!(tls.unverified.as_deref(), Some("the certificate's issuer is unknown"));
+            let refused = "tls_error - [] | tls failed: the certificate's issuer is unknown (in phase tls)";
+            assert_eq!(told(&transport.fetch(strict.clone()).await), refused);
+        }
+        assert_eq!(connections.get(), 3);
     });
 }

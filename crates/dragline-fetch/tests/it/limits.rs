@@ -122,6 +122,33 @@ fn loopback_is_refused_unless_it_was_opened() {
 }
 
 #[test]
+fn this_program_does_not_fetch_from_itself_whatever_is_opened() {
+    let nothing = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let (own, other) = (Server::run_everywhere(|_| vec![]), Server::sends(nothing));
+    let mut open = options();
+    open.guard.own_addresses = vec![own.address];
+    open.guard.allow_networks = ["0.0.0.0/0", "::/0"].map(|network| network.parse().unwrap()).into();
+    open.guard.allow_hosts = vec!["inside.test".into()];
+    open.dns.hosts.insert("inside.test".into(), vec![other.address.ip()]);
+    open.http2 = true;
+    with_transport(open, async |transport: AwcTransport| {
+        for host in ["127.0.0.1", "127.0.0.2", "0.0.0.0", "inside.test", "[::1]", "[::ffff:127.0.0.1]"] {
+            for scheme in ["http", "https"] {
+                let response = transport.fetch(get(&own.url_as(scheme, host, "/"))).await;
+                assert_eq!(response.outcome, Outcome::Blocked, "{scheme} {host}");
+                let error = response.error.unwrap();
+                let expected = "is where this program itself serves, which nothing opens; exclude the URL";
+                assert_eq!(error.phase, Phase::Connect);
+                assert!(error.message.contains(expected), "{}", error.message);
+            }
+        }
+        let response = transport.fetch(get(&other.url_as("http", "inside.test", "/"))).await;
+        assert_eq!(response.outcome, Outcome::Ok);
+    });
+    assert_eq!(own.connections(), 0);
+}
+
+#[test]
 fn a_connection_that_cannot_be_made_is_named() {
     // A socket that is bound and does not listen: nobody else can have its port, and the port refuses.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();

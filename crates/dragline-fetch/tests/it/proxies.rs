@@ -1,7 +1,7 @@
 //! Targets are reached through proxies, and whose fault it is when they are not is told.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -321,6 +321,29 @@ fn the_guard_judges_targets_and_not_the_proxy() {
             }
             assert_eq!(proxy.server.connections(), 0);
             assert_eq!(ask(options, "http://8.site.test/"), "ok 200 [ok]");
+        }
+    }
+}
+
+#[test]
+fn a_proxy_is_not_asked_for_where_this_program_itself_serves() {
+    for names in [Names::ResolvedHere, Names::ResolvedByProxy] {
+        for proxy in [Proxy::http(CONSENT, None), Proxy::socks(SOCKS, None)] {
+            let mut options = through([ProxyOptions { names, ..proxy.options() }]);
+            options.guard.own_addresses =
+                ["0.0.0.0:8080", "[::1]:8081"].map(|own| own.parse().expect("an address")).into();
+            if names == Names::ResolvedHere {
+                let both = vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()];
+                options.dns.hosts.insert("localhost".into(), both);
+            }
+            for host in ["127.0.0.1:8080", "127.0.0.2:8080", "localhost:8080"] {
+                let told = ask(options.clone(), &format!("http://{host}/"));
+                assert!(told.contains("is where this program itself serves"), "{host}: {told}");
+            }
+            let told = ask(options.clone(), "http://localhost:8081/");
+            // Resolved here, the name has another address that may be asked for.
+            assert_eq!(told.starts_with("blocked - "), names == Names::ResolvedByProxy, "{told}");
+            assert_eq!(ask(options, "http://localhost:8082/"), "ok 200 [ok]");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
+use dragline_core::fetch::{Certificates, FetchRequest};
 use dragline_core::pattern::Pattern;
 use dragline_fetch::{
     AwcTransport, CertificateDer, ClientIdentity, Roots, TlsOptions, Transport, TransportOptions,
@@ -272,6 +273,68 @@ fn what_is_wrong_with_an_insecure_host_is_told_each_time_and_warned_of_once() {
     let expected =
         format!("certificate of a.site.test is not verified, as its entry in insecure_hosts says: {wrong}");
     assert_eq!(*warnings.lock().expect("nobody panicked"), [expected]);
+}
+
+/// Fetches unverified, verified, and unverified again from a server whose certificate has expired.
+///
+/// Each must get what it asked for, over connections and sessions that the other never sees.
+fn unverified_once(acts: Vec<Act>, expected: [(bool, bool); 3]) -> Vec<String> {
+    let warnings = Arc::new(Mutex::new(Vec::new()));
+    let certificate = certificate(&["a.site.test"], |params| {
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    });
+    let options = trusting(&certificate.0);
+    let server = server(certificate, move |_| acts.clone());
+    tracing::subscriber::with_default(Warnings(Arc::clone(&warnings)), || {
+        with_transport(options, async |transport: AwcTransport| {
+            let strict = get(&server.url_as("https", "a.site.test", "/"));
+            let lax = FetchRequest { certificates: Certificates::Unverified, ..strict.clone() };
+            for (reused, resumed) in expected {
+                let response = transport.fetch(lax.clone()).await;
+                assert_eq!((told(&response).as_str(), response.reused), ("ok 200 [ok]", reused));
+                let tls = response.tls.expect("tls was spoken");
+                let verdict = tls.unverified.as_deref();
+                assert_eq!((tls.resumed, verdict), (resumed, Some("the certificate has expired")));
+                let refused =
+                    "tls_error - [] | tls failed: the certificate has expired (in phase tls)".to_owned();
+                assert_eq!(told(&transport.fetch(strict.clone()).await), refused);
+            }
+            // Plain http has no certificate to verify: it is asked for as ever.
+            let plain = FetchRequest { url: server.url("/"), ..lax };
+            assert_ne!(transport.fetch(plain).await.outcome.name(), "tls_error");
+        });
+    });
+    let warnings = warnings.lock().expect("nobody panicked");
+    warnings.clone()
+}
+
+#[test]
+fn one_request_may_waive_verification_and_no_other_gains_by_it() {
+    let warning = "certificate of a.site.test is not verified, as the request itself asks: the certificate \
+                   has expired";
+    let kept = unverified_once(vec![send(OK)], [(false, false), (true, false), (true, false)]);
+    assert_eq!(kept, [warning]);
+    let closing = vec![send(LAST), Act::Bye, Act::Close];
+    let resumed = unverified_once(closing, [(false, false), (false, true), (false, true)]);
+    assert_eq!(resumed, [warning]);
+}
+
+#[test]
+fn what_an_unverified_request_finds_right_is_told_so() {
+    let certificate = certificate(&["a.site.test"], |_| {});
+    let options = trusting(&certificate.0);
+    let server = server(certificate, |_| vec![send(OK)]);
+    with_transport(options, async |transport: AwcTransport| {
+        let strict = get(&server.url_as("https", "a.site.test", "/"));
+        let lax = FetchRequest { certificates: Certificates::Unverified, ..strict.clone() };
+        // A right certificate makes no difference to the connections: those of one are not the other's.
+        for (request, reused) in [(&lax, false), (&strict, false), (&lax, true), (&strict, true)] {
+            let response = transport.fetch(request.clone()).await;
+            assert_eq!((told(&response).as_str(), response.reused), ("ok 200 [ok]", reused));
+            assert_eq!(response.tls.expect("tls was spoken").unverified, None);
+        }
+    });
+    assert_eq!(server.connections(), 2);
 }
 
 /// An authority, and a certificate with its key that it signed.

@@ -6,7 +6,7 @@ use dragline_core::digest::{FetchDone, digest};
 use dragline_core::fetch::{FetchResponse, Phase};
 use dragline_core::frontier::{
     Admission, CommitId, Drain, Fetched, FetchedReport, FrontierStats, Lease, LeaseReport, MemFrontier,
-    OfferFrom, OfferReport, Settle, SettleReport, Want,
+    OfferFrom, OfferReport, Released, Settle, SettleReport, Want,
 };
 use dragline_core::ledger::Answer;
 use dragline_core::roster::{PoolRules, WorkerId};
@@ -87,8 +87,8 @@ impl Frontier for Lazy {
     fn admit(&mut self, now: Time, url: &CanonicalUrl) -> Admission {
         self.0.admit(now, url)
     }
-    fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched) {
-        self.0.release(now, host, fetched);
+    fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched) -> Option<Released> {
+        self.0.release(now, host, fetched)
     }
     fn extend(&mut self, now: Time, tokens: &[Token], until: Time) -> Ticket<u32> {
         later(self.0.extend(now, tokens, until))

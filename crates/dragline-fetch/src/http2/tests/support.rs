@@ -146,7 +146,7 @@ impl Site {
     }
 
     pub(super) const fn target(&self) -> Target<'static> {
-        let route = Route { tls: true, http2: true, insecure: false, proxy: None };
+        let route = Route { tls: true, http2: true, waiver: None, proxy: None };
         Target { host: HOST, port: self.address.port(), route }
     }
 
