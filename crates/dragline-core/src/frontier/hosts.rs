@@ -1,5 +1,6 @@
 //! Keeps the clock of every host, for the crawl and for sessions alike.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::politeness::{HostClock, Restraint};
@@ -25,6 +26,18 @@ impl HostId {
         self.0 as usize
     }
 }
+
+/// A slot was given back that no session had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotNotTaken;
+
+impl fmt::Display for SlotNotTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a slot is given back that no session had")
+    }
+}
+
+impl std::error::Error for SlotNotTaken {}
 
 /// Every known host with its clock. Politeness is decided here and nowhere else.
 #[derive(Debug)]
@@ -123,14 +136,21 @@ impl HostTable {
         Admission::Now
     }
 
-    /// Gives back a slot of a session and lets the clock learn; `false` when no session had one.
-    pub fn release(&mut self, now: Time, id: HostId, fetched: &Fetched) -> bool {
+    /// Gives back a slot of a session and lets the clock learn; returns the trigger if a backoff began.
+    ///
+    /// # Errors
+    /// When no session had one.
+    pub fn release(
+        &mut self,
+        now: Time,
+        id: HostId,
+        fetched: &Fetched,
+    ) -> Result<Option<Trigger>, SlotNotTaken> {
         let clock = self.clock_mut(id);
         let dispatched = clock.last_dispatch().unwrap_or_default();
-        let had_slot = clock.free_session(now);
-        if had_slot {
-            let _ = self.observe(now, id, dispatched, fetched);
+        if !clock.free_session(now) {
+            return Err(SlotNotTaken);
         }
-        had_slot
+        Ok(self.observe(now, id, dispatched, fetched))
     }
 }

@@ -181,13 +181,21 @@ impl Frontier for MemFrontier {
         admission
     }
 
-    fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched) {
+    fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched) -> FetchedReport {
         self.tick(now);
-        let id = self.table.find(host).filter(|id| self.table.release(self.now, *id, fetched));
-        match id {
-            Some(id) => self.after_fetch(id),
-            None => self.counts.stale += 1,
+        let mut report = FetchedReport::default();
+        let id = self.table.find(host);
+        match id.and_then(|id| Some((id, self.table.release(self.now, id, fetched).ok()?))) {
+            Some((id, trigger)) => {
+                report.backoffs.extend(trigger.map(|trigger| (host.clone(), trigger)));
+                self.after_fetch(id);
+            }
+            None => {
+                self.counts.stale += 1;
+                report.stale.push(fetched.token);
+            }
         }
+        report
     }
 
     fn extend(&mut self, now: Time, tokens: &[Token], _until: Time) -> Ticket<u32> {

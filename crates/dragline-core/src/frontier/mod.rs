@@ -27,7 +27,7 @@ mod slab;
 mod state;
 mod types;
 
-pub use hosts::{HostId, HostTable};
+pub use hosts::{HostId, HostTable, SlotNotTaken};
 pub use mem::MemFrontier;
 pub use politeness::{HostClock, Restraint};
 pub use seen::{SeenSet, Standing};
@@ -63,8 +63,9 @@ pub trait Frontier {
     /// Asks for a slot of a host for a fetch of a session; such a fetch never enters the frontier's accounts.
     fn admit(&mut self, now: Time, url: &CanonicalUrl) -> Admission;
 
-    /// Gives back a slot taken by [`Frontier::admit`].
-    fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched);
+    /// Gives back a slot taken by [`Frontier::admit`], and lets its host's clock learn as from a lease. One that nobody
+    /// had is stale.
+    fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched) -> FetchedReport;
 
     /// Prolongs leases; returns how many of the tokens were current. One process alone never needs it.
     fn extend(&mut self, now: Time, tokens: &[Token], until: Time) -> Ticket<u32>;

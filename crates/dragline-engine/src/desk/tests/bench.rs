@@ -87,8 +87,8 @@ impl Frontier for Lazy {
     fn admit(&mut self, now: Time, url: &CanonicalUrl) -> Admission {
         self.0.admit(now, url)
     }
-    fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched) {
-        self.0.release(now, host, fetched);
+    fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched) -> FetchedReport {
+        self.0.release(now, host, fetched)
     }
     fn extend(&mut self, now: Time, tokens: &[Token], until: Time) -> Ticket<u32> {
         later(self.0.extend(now, tokens, until))
