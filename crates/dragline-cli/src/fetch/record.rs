@@ -70,7 +70,7 @@ struct ErrorRecord<'a> {
 
 impl From<Followed> for Fetched {
     fn from(followed: Followed) -> Self {
-        let Followed { response, url, chain, robots, robots_line, waited } = followed;
+        let Followed { response, url, chain, robots, robots_line, waited, attempts: _ } = followed;
         Self { response, last: Some(url), chain, robots, robots_line, waited }
     }
 }

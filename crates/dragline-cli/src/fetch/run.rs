@@ -136,9 +136,10 @@ async fn fetch_all(
             LogUrls::Full => LoggedUrls::Full,
             LogUrls::NoQuery => LoggedUrls::NoQuery,
         },
+        telemetry: None,
         seed: dragline::engine::fresh_seed(),
     });
-    let options = FollowOptions { redirects_max, robots: plan.rules.robots.obey };
+    let options = FollowOptions { redirects_max, robots: plan.rules.robots.obey, attempts_max: 1 };
     let lineup = RefCell::new(lineup);
     let shared = Rc::new(Shared { lineup, freed: Notify::new(), follower, options, done });
     let (working, mut at_work) = mpsc::channel::<()>(1);

@@ -54,7 +54,7 @@ impl FetchRequest {
 /// Whether the server's certificate must be right for one request. It says nothing of plain http.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Certificates {
-    /// It must be, or the fetch ends tls_error; unless `[tls] insecure_hosts` names the host.
+    /// It must be, or the fetch ends `tls_error`; unless `[tls] insecure_hosts` names the host.
     #[default]
     Verified,
     /// It may be wrong. What is wrong with it stands in [`TlsInfo::unverified`](super::TlsInfo::unverified), and a

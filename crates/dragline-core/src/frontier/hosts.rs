@@ -1,10 +1,11 @@
 //! Keeps the clock of every host, for the crawl and for sessions alike.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::politeness::{HostClock, Restraint};
 use super::slab::Slab;
-use super::types::{Admission, Fetched, Released, Trigger};
+use super::types::{Admission, Fetched, Trigger};
 use crate::chance::Chance;
 use crate::map::{self, Map};
 use crate::rules::PolitenessRules;
@@ -26,6 +27,18 @@ impl HostId {
         self.0 as usize
     }
 }
+
+/// A slot was given back that no session had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotNotTaken;
+
+impl fmt::Display for SlotNotTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a slot is given back that no session had")
+    }
+}
+
+impl std::error::Error for SlotNotTaken {}
 
 /// Every known host with its clock. Politeness is decided here and nowhere else.
 ///
@@ -132,11 +145,21 @@ impl HostTable {
         Admission::Now
     }
 
-    /// Gives back a slot of a session and lets the clock learn; `None` when no session had one.
-    pub fn release(&mut self, now: Time, id: HostId, fetched: &Fetched) -> Option<Released> {
+    /// Gives back a slot of a session and lets the clock learn; returns the trigger if a backoff began.
+    ///
+    /// # Errors
+    /// When no session had one.
+    pub fn release(
+        &mut self,
+        now: Time,
+        id: HostId,
+        fetched: &Fetched,
+    ) -> Result<Option<Trigger>, SlotNotTaken> {
         let clock = self.clock_mut(id);
         let dispatched = clock.last_dispatch().unwrap_or_default();
-        let had_slot = clock.free_session(now);
-        had_slot.then(|| Released { backoff: self.observe(now, id, dispatched, fetched) })
+        if !clock.free_session(now) {
+            return Err(SlotNotTaken);
+        }
+        Ok(self.observe(now, id, dispatched, fetched))
     }
 }

@@ -13,7 +13,7 @@ use super::slab::Slab;
 use super::state::{Flight, UrlRecord};
 use super::types::{
     Admission, CommitId, Drain, Epoch, Fetched, FetchedReport, FrontierStats, LeaseReport, Mark, OfferBatch,
-    OfferReport, Released, Settle, SettleReport, Token, UrlGauge, Want,
+    OfferReport, Settle, SettleReport, Token, UrlGauge, Want,
 };
 use crate::chance::Chance;
 use crate::invariants;
@@ -181,16 +181,21 @@ impl Frontier for MemFrontier {
         admission
     }
 
-    fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched) -> Option<Released> {
+    fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched) -> FetchedReport {
         self.tick(now);
+        let mut report = FetchedReport::default();
         let id = self.table.find(host);
-        let released = id.and_then(|id| Some((id, self.table.release(self.now, id, fetched)?)));
-        let Some((id, released)) = released else {
-            self.counts.stale += 1;
-            return None;
-        };
-        self.after_fetch(id);
-        Some(released)
+        match id.and_then(|id| Some((id, self.table.release(self.now, id, fetched).ok()?))) {
+            Some((id, trigger)) => {
+                report.backoffs.extend(trigger.map(|trigger| (host.clone(), trigger)));
+                self.after_fetch(id);
+            }
+            None => {
+                self.counts.stale += 1;
+                report.stale.push(fetched.token);
+            }
+        }
+        report
     }
 
     fn extend(&mut self, now: Time, tokens: &[Token], _until: Time) -> Ticket<u32> {

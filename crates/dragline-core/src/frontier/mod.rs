@@ -28,15 +28,15 @@ mod slab;
 mod state;
 mod types;
 
-pub use hosts::{HostId, HostTable};
+pub use hosts::{HostId, HostTable, SlotNotTaken};
 pub use mem::MemFrontier;
 pub use politeness::{HostClock, Restraint};
 pub use seen::{SeenSet, Standing};
 pub use state::{UrlMove, UrlState};
 pub use types::{
     Admission, CommitId, Drain, Epoch, Fetched, FetchedReport, FrontierStats, HostGauge, Lease, LeaseReport,
-    Mark, OfferBatch, OfferFrom, OfferReport, OfferSource, Purpose, Released, RobotsAnswer, RobotsTally,
-    Settle, SettleReport, SettleResult, Settled, Settlement, Skipped, Token, Trigger, UrlGauge, Want,
+    Mark, OfferBatch, OfferFrom, OfferReport, OfferSource, Purpose, RobotsAnswer, RobotsTally, Settle,
+    SettleReport, SettleResult, Settled, Settlement, Skipped, Token, Trigger, UrlGauge, Want,
 };
 
 use crate::ticket::Ticket;
@@ -64,9 +64,9 @@ pub trait Frontier {
     /// Asks for a slot of a host for a fetch of a session; such a fetch never enters the frontier's accounts.
     fn admit(&mut self, now: Time, url: &CanonicalUrl) -> Admission;
 
-    /// Gives back a slot taken by [`Frontier::admit`], and says whether the host backs off for it; `None` when there was
-    /// no such slot, which is counted as stale.
-    fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched) -> Option<Released>;
+    /// Gives back a slot taken by [`Frontier::admit`], and lets its host's clock learn as from a lease. One that nobody
+    /// had is stale.
+    fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched) -> FetchedReport;
 
     /// Prolongs leases; returns how many of the tokens were current. One process alone never needs it.
     fn extend(&mut self, now: Time, tokens: &[Token], until: Time) -> Ticket<u32>;

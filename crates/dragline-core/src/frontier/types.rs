@@ -215,13 +215,6 @@ pub struct FetchedReport {
     pub backoffs: Vec<(HostKey, Trigger)>,
 }
 
-/// What a session's slot left behind when it was given back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Released {
-    /// What made the host back off, if the fetch did.
-    pub backoff: Option<Trigger>,
-}
-
 /// What made a host back off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trigger {

@@ -153,18 +153,20 @@ mod tests {
     fn both_orders_always_hold_the_same_entries() {
         let mut chance = Chance::new(7);
         let mut waiting = Waiting::new();
-        let mut turns = Vec::new();
+        let (mut turns, mut taken) = (Vec::new(), 0);
         for step in 0..2_000_u64 {
             match chance.below(4) {
                 0 | 1 => turns.push(waiting.push(at(chance.below(500)), step)),
-                2 => drop(waiting.pop()),
+                2 => taken += usize::from(waiting.pop().is_some()),
                 _ => {
                     let place = usize::try_from(chance.below(turns.len().max(1) as u64)).unwrap();
-                    drop(turns.get(place).and_then(|turn| waiting.remove(*turn)));
+                    let left = turns.get(place).and_then(|turn| waiting.remove(*turn));
+                    taken += usize::from(left.is_some());
                 }
             }
-            drop(waiting.expired(at(step / 8)));
+            taken += usize::from(waiting.expired(at(step / 8)).is_some());
             assert_eq!(waiting.entries.len(), waiting.deadlines.len());
+            assert_eq!(waiting.len() + taken, turns.len());
         }
     }
 }

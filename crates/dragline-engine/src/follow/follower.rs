@@ -7,17 +7,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dragline_core::auth::Keyring;
+use dragline_core::chance::Chance;
 use dragline_core::cookies::CookieJar;
 use dragline_core::fetch::{FetchLimits, FetchRequest, FetchResponse, Phase};
 use dragline_core::redirect::{self, RedirectVerdict};
 use dragline_core::rules::CrawlRules;
 use dragline_core::{CanonicalUrl, FetchError, Outcome, Time};
 use dragline_fetch::Transport;
+use dragline_telemetry::Telemetry;
 use dragline_telemetry::escape::LoggedUrls;
+use dragline_telemetry::events::RetryScheduled;
+use dragline_telemetry::labels::RetryReason;
 
-use super::admission::{Hosts, Refusal, Slot};
+use super::admission::Hosts;
+use super::again::Attempts;
+use super::gate::{Gate, OwnGate, Refusal, Slot};
 use super::next;
-use super::robots::{self, RobotsMemory, RobotsWord};
+use super::robots::{RobotsMemory, RobotsWord};
+use super::wire::{Lot, Wire};
 use crate::clock::Clock;
 use crate::lanes::isolate;
 use crate::spawn::Tasks;
@@ -42,7 +49,9 @@ pub struct FollowerParts {
     pub keyring: Option<Arc<Keyring>>,
     /// How much of a URL log lines show.
     pub log_urls: LoggedUrls,
-    /// Feeds the jitter of penalties.
+    /// Counts and logs every fetch, those of robots.txt included, retries, backoffs and what robots.txt decides.
+    pub telemetry: Option<Arc<Telemetry>>,
+    /// Feeds the jitter of penalties and of the waits between attempts.
     pub seed: u64,
 }
 
@@ -54,6 +63,10 @@ pub struct FollowOptions {
     pub redirects_max: Option<u32>,
     /// Whether robots.txt is asked.
     pub robots: bool,
+    /// Attempts in all, the first included, at all hops together: 1 tries nothing again. What failed is sent again as
+    /// the rules' `retry` says of outcomes, statuses and waits, if it can be before the deadline; a method that is not
+    /// idempotent only if no connection was made.
+    pub attempts_max: u32,
 }
 
 /// What came of one fetch.
@@ -69,8 +82,10 @@ pub struct Followed {
     pub robots: RobotsWord,
     /// The line of robots.txt that decided, from 1; `None` when none did.
     pub robots_line: Option<u32>,
-    /// How long it waited for robots.txt and for its turn at hosts, all hops together.
+    /// How long it waited for robots.txt, for its turn at hosts, and between attempts, all hops together.
     pub waited: Duration,
+    /// The attempts that were made: 0 when nothing was sent, 1 when nothing was sent again.
+    pub attempts: u32,
 }
 
 /// Fetches under one handle each, all on the calling arbiter; clones share hosts, robots.txt and connections.
@@ -81,18 +96,14 @@ pub struct Follower {
     tasks: Rc<RefCell<Tasks>>,
 }
 
-/// What fetches and errands share.
+/// What clones share.
 #[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) clock: Clock,
-    pub(super) rules: Arc<CrawlRules>,
-    pub(super) limits: Arc<FetchLimits>,
-    pub(super) transport: Rc<dyn Transport>,
-    pub(super) cookies: Option<Arc<CookieJar>>,
-    pub(super) keyring: Option<Arc<Keyring>>,
+struct Inner {
+    rules: Arc<CrawlRules>,
+    wire: Wire,
+    gate: Gate,
     log_urls: LoggedUrls,
-    pub(super) hosts: Rc<Hosts>,
-    pub(super) robots: RobotsMemory,
+    chance: RefCell<Chance>,
 }
 
 /// How far a fetch has come: what remains of it when it is cut short.
@@ -102,13 +113,14 @@ struct Journey {
     robots: RobotsWord,
     robots_line: Option<u32>,
     waited: Duration,
+    attempts: Attempts,
 }
 
 impl Follower {
     /// Starts one; must be called within an actix system or another set of local tasks.
     pub fn new(parts: FollowerParts) -> Self {
-        let FollowerParts { clock, rules, limits, transport, cookies, keyring, log_urls, seed } = parts;
-        let hosts = Rc::new(Hosts::new(clock, rules.politeness.clone(), seed));
+        let FollowerParts { clock, rules, limits, transport, cookies, keyring, log_urls, telemetry, seed } =
+            parts;
         let mut tasks = Tasks::default();
         let tended = Rc::clone(&transport);
         tasks.spawn(async move {
@@ -117,8 +129,19 @@ impl Follower {
                 tended.tick();
             }
         });
-        let robots = RobotsMemory::default();
-        let inner = Inner { clock, rules, limits, transport, cookies, keyring, log_urls, hosts, robots };
+        let hosts = Hosts::new(clock, rules.politeness.clone(), seed, telemetry.clone());
+        let wire = Wire { clock, transport, telemetry };
+        let own = OwnGate {
+            wire: wire.clone(),
+            rules: Arc::clone(&rules),
+            hosts: Rc::new(hosts),
+            robots: RobotsMemory::default(),
+            limits,
+            cookies,
+            keyring,
+        };
+        let chance = RefCell::new(Chance::new(seed));
+        let inner = Inner { rules, wire, gate: Gate::Own(Rc::new(own)), log_urls, chance };
         Self { inner: Rc::new(inner), tasks: Rc::new(RefCell::new(tasks)) }
     }
 
@@ -130,20 +153,28 @@ impl Follower {
     /// # Cancel safety
     /// Dropping it closes its connection and gives its slot back.
     pub async fn fetch(&self, request: FetchRequest, options: FollowOptions) -> Followed {
-        let began = self.inner.clock.now();
+        self.fetch_since(request, options, self.inner.wire.clock.now()).await
+    }
+
+    /// As [`Follower::fetch`], for what has waited since `began`: its deadline runs from there.
+    ///
+    /// # Cancel safety
+    /// As [`Follower::fetch`].
+    pub async fn fetch_since(&self, request: FetchRequest, options: FollowOptions, began: Time) -> Followed {
         let journey = RefCell::new(Journey {
             url: request.url.clone(),
             chain: Vec::new(),
             robots: RobotsWord::NotAsked,
             robots_line: None,
-            waited: Duration::ZERO,
+            waited: self.inner.wire.clock.now() - began,
+            attempts: Attempts::new(options.attempts_max),
         });
         let mut response = match isolate(self.walk(request, options, began, &journey)).await {
             Ok(response) => response,
             Err(panic) => FetchResponse::failed(Outcome::Crashed, Phase::Queue, panic),
         };
-        response.phases.total = self.inner.clock.now() - began;
-        let Journey { url, chain, robots, robots_line, waited } = journey.into_inner();
+        response.phases.total = self.inner.wire.clock.now() - began;
+        let Journey { url, chain, robots, robots_line, waited, attempts } = journey.into_inner();
         tracing::debug!(
             target: "dragline::fetch",
             url = %self.inner.log_urls.show(url.as_str()),
@@ -151,10 +182,11 @@ impl Follower {
             status = response.status,
             hops = chain.len(),
             robots = robots.name(),
+            attempts = attempts.made,
             ?waited,
             "fetched"
         );
-        Followed { response, url, chain, robots, robots_line, waited }
+        Followed { response, url, chain, robots, robots_line, waited, attempts: attempts.made }
     }
 
     async fn walk(
@@ -166,7 +198,7 @@ impl Follower {
     ) -> FetchResponse {
         let deadline = began + request.limits.deadline;
         loop {
-            let response = match self.hop(&request, options, deadline, journey).await {
+            let response = match self.persist(&request, options, deadline, journey).await {
                 Ok(response) => response,
                 Err(Refusal { outcome, phase, message }) => {
                     return FetchResponse::failed(outcome, phase, message);
@@ -207,51 +239,93 @@ impl Follower {
         }
     }
 
-    /// Fetches one hop, when robots.txt allows it and the host has a slot.
-    async fn hop(
+    /// Fetches one hop as often as it is worth it. A retry that the deadline or the gate forbids leaves the attempt
+    /// before as the last.
+    async fn persist(
         &self,
         request: &FetchRequest,
         options: FollowOptions,
         deadline: Time,
         journey: &RefCell<Journey>,
     ) -> Result<FetchResponse, Refusal> {
-        let inner = &self.inner;
-        let asked = inner.clock.now();
-        let admitted = self.admit(request, options, deadline, journey).await;
-        journey.borrow_mut().waited += inner.clock.now() - asked;
-        let slot = admitted?;
-        let limits = FetchLimits { deadline: deadline - inner.clock.now(), ..(*request.limits).clone() };
-        let hop = FetchRequest { limits: Arc::new(limits), ..request.clone() };
-        let mut response = inner.transport.fetch(hop).await;
-        slot.release(&response);
-        if let (Outcome::Timeout, Some(error)) = (response.outcome, &mut response.error)
-            && inner.clock.now() >= deadline
-        {
-            // The transport knows what was left of it.
-            let asked = request.limits.deadline;
-            error.message = format!("the deadline of {asked:?} for all hops and waits passed");
+        let pass = self.pass(request, options, deadline, journey).await?;
+        journey.borrow_mut().attempts.begin();
+        let mut response = self.send(request, pass, deadline, journey).await;
+        while let Some(wait) = self.next_attempt(request, &response, deadline, journey) {
+            let slept_at = self.inner.wire.clock.now();
+            tokio::time::sleep(wait).await;
+            journey.borrow_mut().waited += self.inner.wire.clock.now() - slept_at;
+            let Ok(pass) = self.pass(request, options, deadline, journey).await else { break };
+            journey.borrow_mut().attempts.begin_again();
+            // Its body is not held while another is read.
+            drop(response);
+            response = self.send(request, pass, deadline, journey).await;
         }
         Ok(response)
     }
 
-    /// Waits until robots.txt allows it and the host has a slot.
-    async fn admit(
+    /// Waits until robots.txt allows the hop and its host has a slot; returns how long that took, too.
+    async fn pass(
         &self,
         request: &FetchRequest,
         options: FollowOptions,
         deadline: Time,
         journey: &RefCell<Journey>,
-    ) -> Result<Slot, Refusal> {
-        let inner = &self.inner;
-        if options.robots && request.url.path_and_query() != "/robots.txt" {
-            let answer = robots::may_fetch(inner, &self.tasks, &request.url, deadline).await;
-            {
-                let mut journey = journey.borrow_mut();
-                (journey.robots, journey.robots_line) = (answer.word, answer.line);
-            }
-            answer.allowed?;
+    ) -> Result<(Slot, Duration), Refusal> {
+        let Inner { wire, gate, .. } = &*self.inner;
+        let asked = wire.clock.now();
+        let ask_robots = options.robots && request.url.path_and_query() != "/robots.txt";
+        let passage = gate.pass(&self.tasks, &request.url, ask_robots, deadline).await;
+        let waited = wire.clock.now() - asked;
+        let mut journey = journey.borrow_mut();
+        journey.waited += waited;
+        (journey.robots, journey.robots_line) = (passage.robots, passage.robots_line);
+        passage.slot.map(|slot| (slot, waited))
+    }
+
+    /// Sends the request of one hop once.
+    async fn send(
+        &self,
+        request: &FetchRequest,
+        (slot, queue_wait): (Slot, Duration),
+        deadline: Time,
+        journey: &RefCell<Journey>,
+    ) -> FetchResponse {
+        let Inner { wire, .. } = &*self.inner;
+        let limits = FetchLimits { deadline: deadline - wire.clock.now(), ..(*request.limits).clone() };
+        let gap = wire.telemetry.as_ref().and_then(|_| slot.gap());
+        let lot = Lot { purpose: None, attempt: journey.borrow().attempts.made, queue_wait, gap };
+        let mut response = wire.fetch(request, limits, lot).await;
+        slot.release(&response, wire.clock.wall());
+        if let (Outcome::Timeout, Some(error)) = (response.outcome, &mut response.error)
+            && wire.clock.now() >= deadline
+        {
+            // The transport knows what was left of it.
+            let asked = request.limits.deadline;
+            error.message = format!("the deadline of {asked:?} for all hops and waits passed");
         }
-        inner.hosts.admit(&request.url.host_key(), deadline).await
+        response
+    }
+
+    /// Returns how long to wait for another attempt; `None` when there is none, or none before the deadline.
+    fn next_attempt(
+        &self,
+        request: &FetchRequest,
+        response: &FetchResponse,
+        deadline: Time,
+        journey: &RefCell<Journey>,
+    ) -> Option<Duration> {
+        let Inner { rules, wire, chance, .. } = &*self.inner;
+        let (wall, chance) = (wire.clock.wall(), &mut *chance.borrow_mut());
+        let delay = journey.borrow_mut().attempts.again(rules, request, response, wall, chance)?;
+        if wire.clock.now() + delay >= deadline {
+            return None;
+        }
+        if let Some(telemetry) = &wire.telemetry {
+            let reason = RetryReason::of(response.outcome);
+            RetryScheduled { url: request.url.as_str(), reason, delay }.record(telemetry);
+        }
+        Some(delay)
     }
 }
 
@@ -263,6 +337,6 @@ fn endless(response: FetchResponse, message: String) -> FetchResponse {
 
 impl fmt::Debug for Follower {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Follower").field("transport", &self.inner.transport).finish_non_exhaustive()
+        f.debug_struct("Follower").field("transport", &self.inner.wire.transport).finish_non_exhaustive()
     }
 }

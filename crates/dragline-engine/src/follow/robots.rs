@@ -9,15 +9,17 @@ use std::time::Duration;
 use dragline_core::decision::Decision;
 use dragline_core::disposition::SkipReason;
 use dragline_core::fetch::{AtCap, FetchLimits, FetchRequest, FetchResponse, Phase};
-use dragline_core::frontier::RobotsAnswer;
+use dragline_core::frontier::{Purpose, RobotsAnswer, RobotsTally};
 use dragline_core::robots::{self, RobotsTxt};
 use dragline_core::rules::CrawlDelayOver;
 use dragline_core::url::{HostKey, Origin, Scheme};
 use dragline_core::{CanonicalUrl, Outcome, Time};
+use dragline_telemetry::events::{RobotsDecided, RobotsFetched};
+use dragline_telemetry::labels::RobotsResult;
 use tokio::sync::Notify;
 
-use super::admission::Refusal;
-use super::follower::Inner;
+use super::gate::{OwnGate, Refusal, Slot};
+use super::wire::Lot;
 use crate::lanes::isolate;
 use crate::spawn::Tasks;
 
@@ -60,6 +62,13 @@ impl RobotsWord {
 enum Known {
     /// It is being asked; the bell rings at the end.
     Asked(Rc<Notify>),
+    /// It was asked.
+    Told(Told),
+}
+
+/// What an origin's robots.txt came to.
+#[derive(Clone, Debug)]
+enum Told {
     /// Its rules, and where they were found.
     Rules(Arc<RobotsTxt>, CanonicalUrl),
     /// It has none.
@@ -75,6 +84,7 @@ pub(super) struct RobotsMemory {
 }
 
 /// What robots.txt says of one URL.
+#[derive(Debug)]
 pub(super) struct Answer {
     pub(super) word: RobotsWord,
     /// The line of the rule that decided.
@@ -83,7 +93,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    const fn new(word: RobotsWord, allowed: Result<(), Refusal>) -> Self {
+    pub(super) const fn new(word: RobotsWord, allowed: Result<(), Refusal>) -> Self {
         Self { word, line: None, allowed }
     }
 }
@@ -94,52 +104,84 @@ impl Answer {
 /// # Cancel safety
 /// Dropping it leaves the errand to those who wait for it too, and its answer to the memory.
 pub(super) async fn may_fetch(
-    inner: &Rc<Inner>,
+    own: &Rc<OwnGate>,
     tasks: &RefCell<Tasks>,
     url: &CanonicalUrl,
     deadline: Time,
 ) -> Answer {
     let origin = url.origin();
     loop {
-        match known(inner, &origin) {
-            Some(Known::Rules(txt, place)) => {
-                let found = txt.check(url.path_and_query());
-                if found.allowed {
-                    return Answer { line: found.line, ..Answer::new(RobotsWord::Allowed, Ok(())) };
-                }
-                let line = found.line.map(|line| format!(":{line}")).unwrap_or_default();
-                let message = format!("{place}{line} disallows it");
-                let refusal = Refusal::new(Outcome::RobotsDenied, Phase::Queue, message);
-                return Answer { line: found.line, ..Answer::new(RobotsWord::Disallowed, Err(refusal)) };
-            }
-            Some(Known::Unavailable) => return Answer::new(RobotsWord::AssumedAllowed, Ok(())),
-            Some(Known::Unreachable(refusal)) => return Answer::new(RobotsWord::Unreachable, Err(refusal)),
+        match known(own, &origin) {
             Some(Known::Asked(bell)) => {
-                if inner.hosts.until(deadline, bell.notified()).await.is_none() {
-                    let message = format!("the deadline passed while waiting for the robots.txt of {origin}");
-                    let refusal = Refusal::new(Outcome::Timeout, Phase::Queue, message);
-                    return Answer::new(RobotsWord::NotAsked, Err(refusal));
+                if own.hosts.until(deadline, bell.notified()).await.is_none() {
+                    return Answer::new(RobotsWord::NotAsked, Err(too_late(&origin)));
                 }
+            }
+            Some(Known::Told(told)) => {
+                let (answer, tally) = judge(told, url);
+                if let Some(telemetry) = &own.wire.telemetry {
+                    RobotsDecided { tally }.record(telemetry);
+                }
+                return answer;
             }
             None => {
                 let bell = Rc::new(Notify::new());
-                remember(inner, &origin, Known::Asked(bell), Time::MAX);
-                tasks.borrow_mut().spawn(errand(Rc::clone(inner), origin.clone()));
+                remember(own, &origin, Known::Asked(bell), Time::MAX);
+                tasks.borrow_mut().spawn(errand(Rc::clone(own), origin.clone()));
             }
         }
     }
 }
 
-fn known(inner: &Inner, origin: &Origin) -> Option<Known> {
-    let origins = inner.robots.origins.borrow();
-    let (known, until) = origins.get(origin)?;
-    (*until > inner.clock.now()).then(|| known.clone())
+/// Judges a URL by what is known of its origin, and says which decision that is to be counted as.
+fn judge(told: Told, url: &CanonicalUrl) -> (Answer, RobotsTally) {
+    let mut tally = RobotsTally::default();
+    let answer = match told {
+        Told::Rules(txt, place) => {
+            let found = txt.check(url.path_and_query());
+            let (word, allowed) = if found.allowed {
+                tally.allowed = 1;
+                (RobotsWord::Allowed, Ok(()))
+            } else {
+                tally.disallowed = 1;
+                (RobotsWord::Disallowed, Err(denied(&place, found.line)))
+            };
+            Answer { word, line: found.line, allowed }
+        }
+        Told::Unavailable => {
+            tally.assumed_allowed = 1;
+            Answer::new(RobotsWord::AssumedAllowed, Ok(()))
+        }
+        Told::Unreachable(refusal) => {
+            tally.assumed_disallowed = 1;
+            Answer::new(RobotsWord::Unreachable, Err(refusal))
+        }
+    };
+    (answer, tally)
 }
 
-fn remember(inner: &Inner, origin: &Origin, known: Known, until: Time) {
-    let mut origins = inner.robots.origins.borrow_mut();
+/// Refuses what a line of a robots.txt, found at `place`, disallows.
+pub(super) fn denied(place: &CanonicalUrl, line: Option<u32>) -> Refusal {
+    let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+    Refusal::new(Outcome::RobotsDenied, Phase::Queue, format!("{place}{line} disallows it"))
+}
+
+/// Refuses what could not wait any longer for the robots.txt of an origin.
+pub(super) fn too_late(origin: &Origin) -> Refusal {
+    let message = format!("the deadline passed while waiting for the robots.txt of {origin}");
+    Refusal::new(Outcome::Timeout, Phase::Queue, message)
+}
+
+fn known(own: &OwnGate, origin: &Origin) -> Option<Known> {
+    let origins = own.robots.origins.borrow();
+    let (known, until) = origins.get(origin)?;
+    (*until > own.wire.clock.now()).then(|| known.clone())
+}
+
+fn remember(own: &OwnGate, origin: &Origin, known: Known, until: Time) {
+    let mut origins = own.robots.origins.borrow_mut();
     if origins.len() >= ORIGINS_MAX && !origins.contains_key(origin) {
-        let now = inner.clock.now();
+        let now = own.wire.clock.now();
         let is_asked = |known: &Known| matches!(known, Known::Asked(_));
         origins.retain(|_, (known, until)| is_asked(known) || *until > now);
         let oldest =
@@ -157,53 +199,74 @@ fn remember(inner: &Inner, origin: &Origin, known: Known, until: Time) {
 }
 
 /// Asks one origin and writes down the answer, whatever happens.
-async fn errand(inner: Rc<Inner>, origin: Origin) {
-    let answer = match isolate(ask(&inner, &origin)).await {
+async fn errand(own: Rc<OwnGate>, origin: Origin) {
+    let (told, result) = match isolate(ask(&own, &origin)).await {
         Ok(answer) => answer,
-        Err(panic) => Known::Unreachable(Refusal::new(Outcome::Crashed, Phase::Queue, panic)),
+        Err(panic) => {
+            let refusal = Refusal::new(Outcome::Crashed, Phase::Queue, panic);
+            (Told::Unreachable(refusal), RobotsResult::Unreachable)
+        }
     };
-    let memory = match answer {
-        Known::Unreachable(_) | Known::Asked(_) => UNREACHABLE_MEMORY,
-        Known::Rules(..) | Known::Unavailable => inner.rules.robots.cache,
+    if let Some(telemetry) = &own.wire.telemetry {
+        RobotsFetched { host: &origin.host, result }.record(telemetry);
+    }
+    let memory = match told {
+        Told::Unreachable(_) => UNREACHABLE_MEMORY,
+        Told::Rules(..) | Told::Unavailable => own.rules.robots.cache,
     };
-    let until = inner.clock.now() + memory;
-    remember(&inner, &origin, answer, until);
-    apply_crawl_delay(&inner, &origin);
+    let until = own.wire.clock.now() + memory;
+    remember(&own, &origin, Known::Told(told), until);
+    apply_crawl_delay(&own, &origin);
 }
 
-async fn ask(inner: &Rc<Inner>, origin: &Origin) -> Known {
-    let rules = &inner.rules.robots;
-    let deadline = inner.clock.now() + inner.limits.deadline;
+async fn ask(own: &OwnGate, origin: &Origin) -> (Told, RobotsResult) {
+    let rules = &own.rules.robots;
+    let deadline = own.wire.clock.now() + own.limits.deadline;
     // A name so long that no URL of the host but its root can be held.
-    let Ok(mut place) = origin.at("/robots.txt") else { return Known::Unavailable };
+    let Ok(mut place) = origin.at("/robots.txt") else {
+        return (Told::Unavailable, RobotsResult::Unavailable);
+    };
     for _ in 0..=rules.redirects_max {
-        let slot = match inner.hosts.admit(&place.host_key(), deadline).await {
-            Ok(slot) => slot,
-            Err(refusal) => return Known::Unreachable(unreachable(&place, refusal)),
+        let response = match hop(own, &place, deadline).await {
+            Ok(response) => response,
+            Err(refusal) => {
+                return (Told::Unreachable(unreachable(&place, refusal)), RobotsResult::Unreachable);
+            }
         };
-        let limits = FetchLimits {
-            deadline: deadline - inner.clock.now(),
-            body_bytes_max: u64::try_from(rules.bytes_max).unwrap_or(u64::MAX),
-            at_cap: AtCap::Truncate,
-            ..(*inner.limits).clone()
-        };
-        let request = FetchRequest {
-            cookies: inner.cookies.clone(),
-            keyring: inner.keyring.clone(),
-            ..FetchRequest::get(place.clone(), Arc::new(limits))
-        };
-        let response = inner.transport.fetch(request).await;
-        slot.release(&response);
-        match robots::answer(&response, &place, rules, &inner.rules.agent.name) {
-            RobotsAnswer::Rules(txt) => return Known::Rules(txt, place),
-            RobotsAnswer::Unavailable { .. } => return Known::Unavailable,
+        match robots::answer(&response, &place, rules, &own.rules.agent.name) {
+            RobotsAnswer::Rules(txt) => return (Told::Rules(txt, place), RobotsResult::Successful),
+            RobotsAnswer::Unavailable { .. } => return (Told::Unavailable, RobotsResult::Unavailable),
             RobotsAnswer::Redirect(target) => place = target,
             RobotsAnswer::Unreachable { message, .. } => {
-                return Known::Unreachable(unreachable(&place, as_refusal(&response, &message)));
+                let refusal = unreachable(&place, as_refusal(&response, &message));
+                return (Told::Unreachable(refusal), RobotsResult::Unreachable);
             }
         }
     }
-    Known::Unavailable
+    (Told::Unavailable, RobotsResult::TooManyRedirects)
+}
+
+/// Fetches a robots.txt, or what it is redirected to, when its host has a slot.
+async fn hop(own: &OwnGate, place: &CanonicalUrl, deadline: Time) -> Result<FetchResponse, Refusal> {
+    let asked = own.wire.clock.now();
+    let slot = own.hosts.admit(&place.host_key(), deadline).await?;
+    let now = own.wire.clock.now();
+    let limits = FetchLimits {
+        deadline: deadline - now,
+        body_bytes_max: u64::try_from(own.rules.robots.bytes_max).unwrap_or(u64::MAX),
+        at_cap: AtCap::Truncate,
+        ..(*own.limits).clone()
+    };
+    let request = FetchRequest {
+        cookies: own.cookies.clone(),
+        keyring: own.keyring.clone(),
+        ..FetchRequest::get(place.clone(), Arc::clone(&own.limits))
+    };
+    let gap = own.wire.telemetry.is_some().then(|| slot.gap());
+    let lot = Lot { purpose: Some(Purpose::Robots), attempt: 1, queue_wait: now - asked, gap };
+    let response = own.wire.fetch(&request, limits, lot).await;
+    Slot::Own(slot).release(&response, own.wire.clock.wall());
+    Ok(response)
 }
 
 /// The URL ends as its robots.txt did when nothing came back: an address that is refused or does not answer is that,
@@ -222,17 +285,17 @@ fn unreachable(place: &CanonicalUrl, mut refusal: Refusal) -> Refusal {
 }
 
 /// Sets the longest crawl delay that an origin of the host asks for.
-fn apply_crawl_delay(inner: &Inner, origin: &Origin) {
-    let rules = &inner.rules.robots;
-    let asked_by = |scheme| match known(inner, &Origin { scheme, ..origin.clone() }) {
-        Some(Known::Rules(txt, _)) => txt.crawl_delay(),
+fn apply_crawl_delay(own: &OwnGate, origin: &Origin) {
+    let rules = &own.rules.robots;
+    let asked_by = |scheme| match known(own, &Origin { scheme, ..origin.clone() }) {
+        Some(Known::Told(Told::Rules(txt, _))) => txt.crawl_delay(),
         _ => None,
     };
     let asked = [Scheme::Http, Scheme::Https].into_iter().filter_map(asked_by).max();
     let host = HostKey { host: Arc::clone(&origin.host), port: origin.port };
-    inner.hosts.set_crawl_delay(&host, asked.map(|asked| asked.min(rules.crawl_delay_max)));
+    own.hosts.set_crawl_delay(&host, asked.map(|asked| asked.min(rules.crawl_delay_max)));
     let over = asked.is_some_and(|asked| asked > rules.crawl_delay_max);
     if over && rules.crawl_delay_over == CrawlDelayOver::SkipHost {
-        inner.hosts.park(&host, Decision::by_key(SkipReason::Parked, "robots.crawl_delay_over"));
+        own.hosts.park(&host, Decision::by_key(SkipReason::Parked, "robots.crawl_delay_over"));
     }
 }

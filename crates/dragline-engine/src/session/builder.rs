@@ -1,6 +1,7 @@
 //! Gathers what a session is made of, checks it, and starts its lanes.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -54,6 +55,7 @@ pub struct SessionBuilder {
     credentials: Vec<(CanonicalUrl, Credentials)>,
     base_url: Option<CanonicalUrl>,
     deadline: Option<Duration>,
+    attempts_max: u32,
     log_urls: LoggedUrls,
     is_local: bool,
     is_sequential: bool,
@@ -99,6 +101,7 @@ impl SessionBuilder {
             credentials: Vec::new(),
             base_url: None,
             deadline: None,
+            attempts_max: 1,
             log_urls: LoggedUrls::Full,
             is_local: false,
             is_sequential: false,
@@ -141,6 +144,20 @@ impl SessionBuilder {
     /// session's limits hold, a minute by default.
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+
+    /// Sets how often a fetch is tried in all, the first time included, if it can be within its deadline; by default
+    /// once. Outcomes, statuses and waits are those of the rules' `retry`; only what may be sent twice is.
+    pub const fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts_max = attempts;
+        self
+    }
+
+    /// Refuses to fetch from an address that this very program serves at, whatever else is allowed: a fetch of itself
+    /// would wait for itself.
+    pub fn own_address(mut self, address: SocketAddr) -> Self {
+        self.guard.own_addresses.push(address);
         self
     }
 
@@ -298,6 +315,9 @@ impl SessionBuilder {
         if self.workers == 0 {
             self.fault(SessionBuildError::Zero("workers"));
         }
+        if self.attempts_max == 0 {
+            self.fault(SessionBuildError::Zero("attempts"));
+        }
         if self.per_host == Some(0) {
             self.fault(SessionBuildError::Zero("per_host"));
         }
@@ -377,6 +397,7 @@ impl SessionBuilder {
             options: FollowOptions {
                 redirects_max: (redirects > 0).then_some(redirects),
                 robots: self.rules.robots.obey,
+                attempts_max: self.attempts_max,
             },
         }
     }
@@ -431,6 +452,7 @@ impl Seat {
             cookies: self.defaults.cookies,
             keyring: self.defaults.keyring,
             log_urls: self.log_urls,
+            telemetry: self.hub.telemetry.clone(),
             seed: self.seed,
         });
         crew::serve(self.hub, follower).await;

@@ -18,6 +18,7 @@ use super::error::{ErrorKind, SessionError};
 use super::hub::Hub;
 use super::set::Bell;
 use crate::follow::{FollowOptions, Followed};
+use crate::process::Killer;
 
 /// A value of the user's, kept with its fetch.
 pub(super) type Value = Arc<dyn Any + Send + Sync>;
@@ -26,6 +27,8 @@ pub(super) type Value = Arc<dyn Any + Send + Sync>;
 pub(super) struct Order {
     pub(super) request: FetchRequest,
     pub(super) options: FollowOptions,
+    /// When it was started.
+    pub(super) began: Time,
 }
 
 /// One fetch under a handle. The handle, the line, a lane and the executor share it.
@@ -61,6 +64,8 @@ struct Progress {
     bells: Vec<(Arc<Bell>, u64)>,
     /// The lane that runs it.
     lane: Option<Waker>,
+    /// Ends the worker process that runs its callback.
+    killer: Option<Killer>,
 }
 
 /// What an executor has to do for a fetch that ended.
@@ -88,6 +93,7 @@ impl Call {
             wakers: Vec::new(),
             bells: Vec::new(),
             lane: None,
+            killer: None,
         };
         Arc::new(Self {
             hub,
@@ -121,6 +127,7 @@ impl Call {
     /// # Errors
     /// When it was started or cancelled before.
     pub(super) fn start(self: &Arc<Self>, refused: Option<SessionError>) -> Result<(), SessionError> {
+        let began = self.hub.clock.now();
         let limit = {
             let mut progress = self.lock();
             if progress.state != FetchState::Idle {
@@ -129,7 +136,10 @@ impl Call {
                 return Err(self.error(ErrorKind::AlreadyStarted, message));
             }
             progress.state = progress.state.advance(FetchState::Queued);
-            progress.order.as_ref().map(|order| order.request.limits.deadline)
+            progress.order.as_mut().map(|order| {
+                order.began = began;
+                order.request.limits.deadline
+            })
         };
         self.hub.began();
         let refused = match (refused, limit) {
@@ -139,7 +149,7 @@ impl Call {
                     .error(ErrorKind::Fetch(Outcome::Timeout), "a deadline of zero leaves no time to fetch");
                 error.started_at(self.place)
             }
-            (None, limit) => match self.hub.enqueue(self, limit.unwrap_or(Duration::MAX)) {
+            (None, limit) => match self.hub.enqueue(self, began + limit.unwrap_or(Duration::MAX)) {
                 Ok(turn) => {
                     self.lock().turn = Some(turn);
                     return Ok(());
@@ -243,6 +253,17 @@ impl Call {
         error
     }
 
+    /// Keeps what ends the worker process that runs its callback, for as long as it does.
+    pub(super) fn note_killer(&self, killer: Option<Killer>) {
+        let mut progress = self.lock();
+        if !progress.state.has_ended() {
+            progress.killer = killer;
+        } else if let Some(killer) = killer {
+            drop(progress);
+            killer.kill();
+        }
+    }
+
     /// Gives a callback up that takes too long; what it may still return is dropped.
     pub(super) fn give_up_callback(self: &Arc<Self>, limit: Duration) {
         let message = format!("the callback took longer than {limit:?}; its thread was left behind");
@@ -274,7 +295,7 @@ impl Call {
     }
 
     fn end(&self, state: FetchState, failure: Option<SessionError>) -> bool {
-        let (was_started, wakers, bells, lane, order, callback) = {
+        let (was_started, wakers, rung, lane, killer, dropped) = {
             let mut progress = self.lock();
             if progress.state.has_ended() {
                 return false;
@@ -285,21 +306,26 @@ impl Call {
                 drop(self.failure.set(failure));
             }
             progress.state = progress.state.advance(state);
+            // Within the lock, so that whoever sees the state finds it told to the sets.
+            let bells = std::mem::take(&mut progress.bells);
+            let rung: Vec<Waker> = bells.iter().filter_map(|(bell, place)| bell.note(*place)).collect();
             (
                 was_started,
                 std::mem::take(&mut progress.wakers),
-                std::mem::take(&mut progress.bells),
+                rung,
                 progress.lane.take(),
-                progress.order.take(),
-                progress.callback.take(),
+                progress.killer.take(),
+                (progress.order.take(), progress.callback.take()),
             )
         };
-        drop((order, callback));
+        drop(dropped);
         if was_started {
             self.hub.ended(self.session_result(state));
         }
-        wakers.into_iter().for_each(Waker::wake);
-        bells.into_iter().for_each(|(bell, place)| bell.ring(place));
+        wakers.into_iter().chain(rung).for_each(Waker::wake);
+        if let Some(killer) = killer {
+            killer.kill();
+        }
         if let Some(lane) = lane.filter(|_| state == FetchState::Cancelled) {
             lane.wake();
         }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::call::{Call, Value};
 use super::error::{ErrorKind, with_causes};
-use super::executor;
+use super::in_process;
 use super::response::{Ended, Response};
 use crate::lanes::panic_message;
 
@@ -88,7 +88,7 @@ impl Callback {
                     Err(Fault { kind: ErrorKind::CallbackPanicked, message })
                 }
             },
-            Run::Function(name, into) => executor::call_process(call, &name).and_then(|json| {
+            Run::Function(name, into) => in_process::call(call, &name).and_then(|json| {
                 let mismatch = |error| Fault {
                     kind: ErrorKind::ValueMismatch,
                     message: format!("the worker's function \"{name}\" answered something else: {error}"),

@@ -85,7 +85,7 @@ async fn run(mut held: Held<'_>, follower: &Follower) {
         return;
     };
     let call = held.call;
-    let mut fetching = pin!(follower.fetch(order.request, order.options));
+    let mut fetching = pin!(follower.fetch_since(order.request, order.options, order.began));
     let followed = poll_fn(|cx| {
         if call.poll_cancelled(cx).is_ready() {
             return Poll::Ready(None);

@@ -8,10 +8,9 @@ use std::time::Duration;
 use dragline_core::Time;
 
 use super::call::Call;
-use super::callback::Fault;
-use super::error::ErrorKind;
-use super::wait;
+use super::{in_process, wait};
 use crate::clock::Clock;
+use crate::process::WorkerOptions;
 use crate::spawn;
 
 /// How long a callback may take unless the executor says otherwise.
@@ -21,7 +20,7 @@ const CALLBACK_TIMEOUT: Duration = Duration::from_secs(60);
 ///
 /// Threads are started when there is something to run, at most as many as it was made with, and end when the last
 /// clone, session and outstanding fetch are gone. A callback that takes longer than the limit is given up: its fetch
-/// ends [`CallbackTimedOut`](ErrorKind::CallbackTimedOut), its thread is left behind and another takes its place.
+/// ends [`CallbackTimedOut`](super::ErrorKind::CallbackTimedOut), its thread is left behind and another takes its place.
 #[derive(Clone)]
 pub struct Executor(Arc<Owner>);
 
@@ -32,6 +31,8 @@ struct Pool {
     clock: Clock,
     workers_max: usize,
     timeout: Duration,
+    /// What each thread's own worker process is made from.
+    process: Option<WorkerOptions>,
     state: Mutex<State>,
     /// Rung when there is something to run, or when it closes.
     ready: Condvar,
@@ -57,6 +58,7 @@ struct State {
 pub struct ExecutorOptions {
     workers: usize,
     timeout: Duration,
+    process: Option<WorkerOptions>,
 }
 
 impl ExecutorOptions {
@@ -81,6 +83,7 @@ impl ExecutorOptions {
             clock: Clock::start(),
             workers_max: self.workers,
             timeout: self.timeout,
+            process: self.process,
             state: Mutex::default(),
             ready: Condvar::new(),
             closing: Condvar::new(),
@@ -92,7 +95,14 @@ impl ExecutorOptions {
 impl Executor {
     /// Begins an executor of at most `workers` threads.
     pub const fn threads(workers: usize) -> ExecutorOptions {
-        ExecutorOptions { workers, timeout: CALLBACK_TIMEOUT }
+        ExecutorOptions { workers, timeout: CALLBACK_TIMEOUT, process: None }
+    }
+
+    /// Begins an executor of at most `workers` threads, each with a worker process of its own, in which
+    /// [`on_done_in_process`](super::FetchBuilder::on_done_in_process) calls functions; other callbacks run on its
+    /// threads. A process is started by the first call, and anew after one that hung, died or said what is no answer.
+    pub const fn processes(workers: usize, options: WorkerOptions) -> ExecutorOptions {
+        ExecutorOptions { workers, timeout: CALLBACK_TIMEOUT, process: Some(options) }
     }
 
     /// Returns how many callbacks may run at a time.
@@ -135,6 +145,7 @@ impl Pool {
     /// Runs one call after the other until there will be none, or until this worker was given up.
     fn work(&self, worker: u64) {
         wait::become_worker();
+        let _equipment = self.process.clone().map(in_process::equip);
         let mut state = self.lock();
         loop {
             if let Some(call) = state.waiting.pop_front() {
@@ -201,15 +212,6 @@ impl Drop for Owner {
         self.0.ready.notify_all();
         self.0.closing.notify_all();
     }
-}
-
-/// Has the calling worker's process call a function with the response of a call.
-///
-/// # Errors
-/// When the executor has no processes, or theirs failed.
-pub(super) fn call_process(_call: &Arc<Call>, function: &str) -> Result<serde_json::Value, Fault> {
-    let message = format!("the session's executor has no worker processes to call \"{function}\" in");
-    Err(Fault { kind: ErrorKind::WorkerFailed, message })
 }
 
 impl fmt::Debug for Executor {

@@ -5,7 +5,6 @@ use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use dragline_core::Time;
 use dragline_core::session::{Turn, Waiting};
@@ -141,8 +140,7 @@ impl Hub {
     ///
     /// # Errors
     /// When the session is closed.
-    pub(super) fn enqueue(&self, call: &Arc<Call>, limit: Duration) -> Result<Turn, SessionError> {
-        let deadline = self.clock.now() + limit;
+    pub(super) fn enqueue(&self, call: &Arc<Call>, deadline: Time) -> Result<Turn, SessionError> {
         let mut line = self.lock();
         if line.life != Life::Open {
             return Err(

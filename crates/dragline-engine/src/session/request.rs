@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use dragline_config::request_field;
 use dragline_core::auth::{Credentials, Keyring};
-use dragline_core::fetch::{AtCap, FetchLimits, FetchRequest, Method, RequestBody};
-use dragline_core::{CanonicalUrl, Outcome, Phase, UrlError};
+use dragline_core::fetch::{AtCap, Certificates, FetchLimits, FetchRequest, Method, RequestBody};
+use dragline_core::{CanonicalUrl, Outcome, Phase, Time, UrlError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -40,6 +40,7 @@ pub struct FetchBuilder<V = (), D = ()> {
     limits: Option<FetchLimits>,
     options: FollowOptions,
     capture: bool,
+    certificates: Certificates,
     credentials: Option<Credentials>,
     data: Box<dyn Any + Send + Sync>,
     callback: Option<Callback>,
@@ -61,6 +62,7 @@ impl FetchBuilder {
             limits: None,
             options: session.defaults.options,
             capture: false,
+            certificates: Certificates::Verified,
             credentials: None,
             data: Box::new(()),
             callback: None,
@@ -147,6 +149,7 @@ impl<V, D> FetchBuilder<V, D> {
             limits: self.limits,
             options: self.options,
             capture: self.capture,
+            certificates: self.certificates,
             credentials: self.credentials,
             data,
             callback,
@@ -232,6 +235,22 @@ impl<V, D> FetchBuilder<V, D> {
         self
     }
 
+    /// Sets how often it is tried in all: see [`SessionBuilder::attempts`](super::SessionBuilder::attempts).
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        if attempts == 0 {
+            self.note_fault("attempts must be more than zero".into());
+        }
+        self.options.attempts_max = attempts.max(1);
+        self
+    }
+
+    /// Takes the server's certificate whatever is wrong with it, which [`Response::fetched`] tells; over connections
+    /// that no other fetch shares. Whoever is in between can read and change everything.
+    pub const fn unverified_certificate(mut self) -> Self {
+        self.certificates = Certificates::Unverified;
+        self
+    }
+
     /// Keeps the bytes that were sent and received with the response.
     pub const fn capture(mut self) -> Self {
         self.capture = true;
@@ -274,7 +293,7 @@ impl<V, D> FetchBuilder<V, D> {
             Err((url, fault)) => (url, None, Some(fault)),
         };
         let deadline = self.deadline.or(self.defaults.deadline);
-        let mut order = order.map(|request| Order { request, options: self.options });
+        let mut order = order.map(|request| Order { request, options: self.options, began: Time::ZERO });
         let mut refused = fault.map(|fault| fault.started_at(place));
         if let Some(order) = &mut order
             && let Err(message) = self.hub.hooks.run_pre(&mut order.request)
@@ -327,6 +346,7 @@ impl<V, D> FetchBuilder<V, D> {
             cookies: defaults.cookies.clone(),
             keyring,
             capture: self.capture,
+            certificates: self.certificates,
             ..FetchRequest::get(url, limits)
         })
     }

@@ -40,17 +40,19 @@ impl Bell {
         }
     }
 
-    /// Notes that the member at this place has ended.
+    /// Notes that the member at this place has ended, and wakes who waits for that.
     pub(super) fn ring(&self, place: u64) {
-        let woken = {
-            let mut rung = self.lock();
-            rung.finished.note(place);
-            let count = rung.finished.count();
-            rung.waiting.take_if(|(wanted, _)| *wanted <= count)
-        };
-        if let Some((_, waker)) = woken {
+        if let Some(waker) = self.note(place) {
             waker.wake();
         }
+    }
+
+    /// Notes that the member at this place has ended; returns whom to wake.
+    pub(super) fn note(&self, place: u64) -> Option<Waker> {
+        let mut rung = self.lock();
+        rung.finished.note(place);
+        let count = rung.finished.count();
+        rung.waiting.take_if(|(wanted, _)| *wanted <= count).map(|(_, waker)| waker)
     }
 }
 
@@ -174,13 +176,6 @@ where
         })
     }
 
-    fn is_over(member: &Member<V, D>) -> bool {
-        match member {
-            Member::Fetch(fetch) => fetch.state().has_ended(),
-            Member::Canceller(canceller) => canceller.is_cancelled(),
-        }
-    }
-
     /// Whether a member has ended; if not, `waker` is woken when one has.
     fn first_or_wake(&self, waker: &Waker) -> Option<u64> {
         let mut rung = self.bell.lock();
@@ -274,19 +269,19 @@ where
 
     /// Whether all fetches have ended; if not, `waker` is woken when that many more have.
     fn all_or_wake(&self, waker: &Waker) -> bool {
-        // Set before the members are counted: one that ends in between rings.
-        let mut rung = self.bell.lock();
-        let open = self
-            .members
-            .values()
-            .filter(|member| matches!(member, Member::Fetch(_)) && !Self::is_over(member));
-        let open = open.count();
-        if open > 0 {
-            // One that has ended may not have rung yet: then this wakes early and looks again.
-            let wanted = rung.finished.count() + open;
-            rung.waiting = Some((wanted, waker.clone()));
+        loop {
+            // Read before the members are looked at: each that is open then rings after this.
+            let before = self.bell.lock().finished.count();
+            let open = self.iter().filter(|fetch| !fetch.state().has_ended()).count();
+            if open == 0 {
+                return true;
+            }
+            let mut rung = self.bell.lock();
+            if rung.finished.count() < before + open {
+                rung.waiting = Some((before + open, waker.clone()));
+                return false;
+            }
         }
-        open == 0
     }
 }
 

@@ -3,17 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dragline_core::fetch::{FetchLimits, FetchRequest};
+use dragline_core::fetch::{FetchLimits, FetchRequest, Method};
 use dragline_core::rules::CrawlRules;
 use dragline_core::{CanonicalUrl, Outcome, Phase};
 use dragline_engine::follow::{FollowOptions, Followed, Follower, FollowerParts};
 use dragline_engine::{Clock, Tasks};
 use dragline_fetch::TransportFactory;
 use dragline_telemetry::escape::LoggedUrls;
+use dragline_telemetry::{Telemetry, TelemetryOptions};
 use dragline_testkit::{SimReply, SimWeb};
 
-const FOLLOW: FollowOptions = FollowOptions { redirects_max: Some(3), robots: false };
-const ASK_ROBOTS: FollowOptions = FollowOptions { redirects_max: Some(3), robots: true };
+use crate::support::metric;
+
+const FOLLOW: FollowOptions = FollowOptions { redirects_max: Some(3), robots: false, attempts_max: 1 };
+const ASK_ROBOTS: FollowOptions = FollowOptions { robots: true, ..FOLLOW };
+const TRY_THRICE: FollowOptions = FollowOptions { attempts_max: 3, ..FOLLOW };
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -30,6 +34,16 @@ fn request(text: &str, deadline: Duration) -> FetchRequest {
 
 /// Runs a test under paused time, with a follower that keeps this gap at every host.
 fn run<T: Future>(web: &SimWeb, gap: Duration, test: impl FnOnce(Follower) -> T) -> T::Output {
+    run_counted(web, gap, None, test)
+}
+
+/// As [`run`], with somebody who counts.
+fn run_counted<T: Future>(
+    web: &SimWeb,
+    gap: Duration,
+    telemetry: Option<Arc<Telemetry>>,
+    test: impl FnOnce(Follower) -> T,
+) -> T::Output {
     actix_rt::System::new().block_on(async {
         tokio::time::pause();
         let mut rules = CrawlRules::default();
@@ -37,7 +51,9 @@ fn run<T: Future>(web: &SimWeb, gap: Duration, test: impl FnOnce(Follower) -> T)
         let limits = Arc::new(FetchLimits { deadline: secs(20), ..FetchLimits::default() });
         let (rules, transport) = (Arc::new(rules), web.open());
         let (clock, cookies, keyring, log_urls) = (Clock::start(), None, None, LoggedUrls::Full);
-        let parts = FollowerParts { clock, rules, limits, transport, cookies, keyring, log_urls, seed: 7 };
+        let seed = 7;
+        let parts =
+            FollowerParts { clock, rules, limits, transport, cookies, keyring, log_urls, telemetry, seed };
         test(Follower::new(parts)).await
     })
 }
@@ -290,4 +306,89 @@ fn a_crash_or_a_dropped_fetch_gives_its_slot_back() {
     assert_eq!(told(&crashed), "crashed in queue at http://a/bug after 0 hops, not_asked, 0.0 s");
     assert!(crashed.response.error.unwrap().message.contains("a simulated bug"));
     assert_eq!(told(&fine), "ok 200 at http://a/ after 0 hops, not_asked, 0.0 s");
+}
+
+#[test]
+fn what_failed_is_sent_again_while_attempts_and_time_are_left() {
+    let down = || SimReply::failure(Outcome::ConnectError, Phase::Connect, "refused");
+    let fine = || SimReply::html("fine");
+    let web = SimWeb::new()
+        .on_each("http://a/", vec![down(), SimReply::status(503), fine()])
+        .on("http://b/", down())
+        .on_each("http://c/", vec![SimReply::redirect(302, "http://d/"), fine()])
+        .on_each("http://d/", vec![SimReply::panic(), fine()])
+        .on("http://e/", SimReply::status(404))
+        .on_each("http://f/", vec![SimReply::retry_after(429, 5), SimReply::retry_after(429, 20), fine()]);
+    let fetch = |text: &'static str, method: Method, deadline: u64, options: FollowOptions| {
+        let request = FetchRequest { method, ..request(text, secs(deadline)) };
+        run(&web, Duration::ZERO, async |follower| follower.fetch(request, options).await)
+    };
+    let sent = |text: &'static str, options: FollowOptions| fetch(text, Method::Get, 60, options);
+    let check = |followed: &Followed, attempts: u32, outcome: Outcome, total: Option<u64>| {
+        let response = &followed.response;
+        assert_eq!((followed.attempts, response.outcome), (attempts, outcome), "{followed:?}");
+        assert_eq!(followed.waited, response.phases.total, "{followed:?}");
+        if let Some(total) = total {
+            assert_eq!(response.phases.total.as_secs(), total, "{followed:?}");
+        }
+    };
+    check(&sent("http://a/", TRY_THRICE), 3, Outcome::Ok, None);
+    check(&sent("http://b/", TRY_THRICE), 3, Outcome::ConnectError, None);
+    check(&sent("http://b/", FOLLOW), 1, Outcome::ConnectError, Some(0));
+    check(&sent("http://c/", TRY_THRICE), 2, Outcome::Ok, None);
+    check(&sent("http://e/", TRY_THRICE), 1, Outcome::HttpError, Some(0));
+    // The first wait fits into the deadline, the second does not: what was said last is the result.
+    let deferred = fetch("http://f/", Method::Get, 10, TRY_THRICE);
+    check(&deferred, 2, Outcome::HttpError, Some(5));
+    assert_eq!(deferred.response.status, Some(429));
+    assert_eq!(["a", "b", "c", "d", "e", "f"].map(|host| web.gaps(host).len() + 1), [3, 4, 1, 2, 1, 2]);
+}
+
+#[test]
+fn what_may_not_be_done_twice_is_sent_again_only_if_it_was_not_sent() {
+    let down = SimReply::failure(Outcome::ConnectError, Phase::Connect, "refused");
+    let web = SimWeb::new()
+        .on("http://a/", SimReply::failure(Outcome::Incomplete, Phase::Ttfb, "reset"))
+        .on_each("http://b/", vec![down, SimReply::html("fine")]);
+    let post = |text: &'static str| {
+        let request = FetchRequest { method: Method::Post, ..request(text, secs(60)) };
+        run(&web, Duration::ZERO, async |follower| follower.fetch(request, TRY_THRICE).await)
+    };
+    let (lost, fine) = (post("http://a/"), post("http://b/"));
+    assert_eq!((lost.attempts, lost.response.outcome), (1, Outcome::Incomplete));
+    assert_eq!((fine.attempts, fine.response.outcome), (2, Outcome::Ok));
+}
+
+#[test]
+fn every_fetch_retry_and_backoff_is_counted() {
+    let web = SimWeb::new()
+        .on("http://a/robots.txt", SimReply::text("User-agent: *\nDisallow: /private\n"))
+        .on_each("http://a/", vec![SimReply::retry_after(503, 3), SimReply::redirect(302, "http://b/")])
+        .on("http://b/", SimReply::panic());
+    let telemetry = Telemetry::new(TelemetryOptions::default()).expect("the registry takes its own families");
+    run_counted(&web, secs(1), Some(Arc::clone(&telemetry)), async |follower| {
+        let options = FollowOptions { robots: true, ..TRY_THRICE };
+        for path in ["http://a/", "http://a/private"] {
+            follower.fetch(request(path, secs(60)), options).await;
+        }
+    });
+    let text = telemetry.gather_text().expect("the families can be written");
+    let check = |series: &str, expected: f64| {
+        assert!((metric(&text, series) - expected).abs() < 0.001, "{series}: {}", metric(&text, series));
+    };
+    check("dragline_fetches_total{class=\"2xx\"}", 1.0);
+    check("dragline_fetches_total{class=\"3xx\"}", 1.0);
+    check("dragline_fetches_total{class=\"4xx\"}", 1.0);
+    check("dragline_fetches_total{class=\"5xx\"}", 1.0);
+    check("dragline_fetch_errors_total{kind=\"crashed\"}", 1.0);
+    check("dragline_fetch_retries_total{reason=\"status\"}", 1.0);
+    check("dragline_fetch_retries_total{reason=\"other\"}", 0.0);
+    check("dragline_backoffs_total{trigger=\"retry_after\"}", 1.0);
+    check("dragline_robots_fetches_total{result=\"successful\"}", 1.0);
+    check("dragline_robots_fetches_total{result=\"unavailable\"}", 1.0);
+    check("dragline_robots_decisions_total{decision=\"allowed\"}", 2.0);
+    check("dragline_robots_decisions_total{decision=\"disallowed\"}", 1.0);
+    check("dragline_robots_decisions_total{decision=\"assumed_allowed\"}", 1.0);
+    check("dragline_fetch_queue_wait_seconds_count", 5.0);
+    check("dragline_politeness_delay_seconds_count", 5.0);
 }

@@ -24,7 +24,7 @@ fn worker_entry() {
 }
 
 fn functions() -> Functions {
-    Functions::new()
+    crate::session::add_functions(Functions::new())
         .function("mirror", |input: &Input<'_>| {
             let body = String::from_utf8_lossy(input.body()).into_owned();
             input.head::<Value>().map(|head| json!({ "head": head, "body": body }))

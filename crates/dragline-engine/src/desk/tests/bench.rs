@@ -6,7 +6,7 @@ use dragline_core::digest::{FetchDone, digest};
 use dragline_core::fetch::{FetchResponse, Phase};
 use dragline_core::frontier::{
     Admission, CommitId, Drain, Fetched, FetchedReport, FrontierStats, Lease, LeaseReport, MemFrontier,
-    OfferFrom, OfferReport, Released, Settle, SettleReport, Want,
+    OfferFrom, OfferReport, Settle, SettleReport, Want,
 };
 use dragline_core::ledger::Answer;
 use dragline_core::roster::{PoolRules, WorkerId};
@@ -87,7 +87,7 @@ impl Frontier for Lazy {
     fn admit(&mut self, now: Time, url: &CanonicalUrl) -> Admission {
         self.0.admit(now, url)
     }
-    fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched) -> Option<Released> {
+    fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched) -> FetchedReport {
         self.0.release(now, host, fetched)
     }
     fn extend(&mut self, now: Time, tokens: &[Token], until: Time) -> Ticket<u32> {

@@ -2,12 +2,14 @@
 
 mod callbacks;
 mod ends;
+mod processes;
 mod requests;
 mod runtimes;
 mod sets;
 
 use std::time::Duration;
 
+use dragline_engine::process::Functions;
 use dragline_engine::session::{Session, SessionBuilder};
 use dragline_testkit::EchoServer;
 
@@ -26,4 +28,9 @@ fn echo() -> (EchoServer, SessionBuilder) {
 fn echo_session() -> (EchoServer, Session) {
     let (server, builder) = echo();
     (server, builder.workers(4).build().expect("the parts are right"))
+}
+
+/// Adds what the tests of callbacks in worker processes call.
+pub(crate) fn add_functions(functions: Functions) -> Functions {
+    processes::add_functions(functions)
 }
