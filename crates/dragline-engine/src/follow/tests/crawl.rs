@@ -1,17 +1,24 @@
 //! Follows fetches through the gate of a running crawl of a simulated web, under paused time.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use actix::{Actor, Context, Handler, ResponseFuture};
+use dragline_core::chance::Chance;
 use dragline_core::fetch::{FetchLimits, FetchRequest};
+use dragline_core::roster::PoolRules;
 use dragline_core::rules::CrawlRules;
-use dragline_core::{CanonicalUrl, Outcome};
+use dragline_core::{CanonicalUrl, Handled, Outcome};
 use dragline_fetch::TransportFactory;
+use dragline_telemetry::Telemetry;
 use dragline_telemetry::escape::LoggedUrls;
 use dragline_testkit::{SimReply, SimWeb};
 
-use super::super::{FollowOptions, Followed, Follower, FollowerParts};
-use crate::{Clock, Crawl, CrawlBuilder, CrawlEnd, Placement, RunningCrawl};
+use super::super::{CrawlGate, FollowOptions, Followed, Follower, FollowerParts};
+use crate::{
+    Clock, Crawl, CrawlBuilder, CrawlEnd, HandleError, HandlePage, HandleResult, Placement, Route,
+    RunningCrawl, Tasks,
+};
 
 const ASK_ROBOTS: FollowOptions = FollowOptions { redirects_max: Some(3), robots: true, attempts_max: 1 };
 const FOLLOW: FollowOptions = FollowOptions { robots: false, ..ASK_ROBOTS };
@@ -52,19 +59,57 @@ fn run<T: Future>(
             .seed("http://a/0");
         let running = change(builder).build().unwrap().start().unwrap();
         let handle = running.handle();
-        let parts = FollowerParts {
-            clock: Clock::start(),
-            rules: Arc::new(CrawlRules::default()),
-            limits: Arc::default(),
-            transport: web.open(),
-            cookies: None,
-            keyring: None,
-            log_urls: LoggedUrls::Full,
-            telemetry: Some(Arc::clone(handle.telemetry())),
-            seed: 7,
-        };
-        test(Follower::through(handle.gate().clone(), parts), running).await
+        let follower = follower(web, handle.gate().clone(), Some(Arc::clone(handle.telemetry())));
+        test(follower, running).await
     })
+}
+
+fn follower(web: &SimWeb, gate: CrawlGate, telemetry: Option<Arc<Telemetry>>) -> Follower {
+    let parts = FollowerParts {
+        clock: Clock::start(),
+        rules: Arc::new(CrawlRules::default()),
+        limits: Arc::default(),
+        transport: web.open(),
+        cookies: None,
+        keyring: None,
+        log_urls: LoggedUrls::Full,
+        telemetry,
+        seed: 7,
+    };
+    Follower::through(gate, parts)
+}
+
+/// A handler that fetches something more of the page's own host, and something of a host of its own, for each page.
+struct Curious {
+    web: SimWeb,
+    gate: Arc<OnceLock<CrawlGate>>,
+}
+
+impl Actor for Curious {
+    type Context = Context<Self>;
+}
+
+impl Handler<HandlePage> for Curious {
+    type Result = ResponseFuture<HandleResult>;
+
+    fn handle(&mut self, HandlePage(page): HandlePage, _: &mut Context<Self>) -> Self::Result {
+        let gate = self.gate.get().expect("the crawl has started").clone();
+        let follower = follower(&self.web, gate, None);
+        Box::pin(async move {
+            let number: u32 = page.url.path().trim_start_matches('/').parse()?;
+            for text in [format!("http://a/{number}"), format!("http://x{number}/0")] {
+                let followed = follower.fetch(request(&text, secs(20)), ASK_ROBOTS).await;
+                if followed.response.outcome != Outcome::Ok {
+                    return Err(HandleError::new(told(&followed)));
+                }
+            }
+            let mut handled = Handled::default();
+            if number < 4 {
+                handled.link(&page.url, &format!("/{}", number + 1));
+            }
+            Ok(handled)
+        })
+    }
 }
 
 async fn end_of(running: RunningCrawl) -> CrawlEnd {
@@ -159,4 +204,98 @@ fn sessions_wait_while_the_crawl_is_paused_and_end_with_it() {
             assert_eq!(told(&after), "cancelled, not_asked: the crawl has ended (in phase queue)");
         },
     );
+}
+
+#[test]
+fn a_handler_may_wait_for_a_session_though_every_credit_is_one() {
+    let (web, gate) = (web(), Arc::new(OnceLock::new()));
+    let (made, told) = (Arc::clone(&gate), web.clone());
+    let make = move || Curious { web: told.clone(), gate: Arc::clone(&made) };
+    let pool = PoolRules { workers: 1, credits: 1, ..PoolRules::default() };
+    let route = Route::actor("curious", make).pool(pool);
+    let change = |crawl: CrawlBuilder| crawl.concurrency(1).pages_max(1).route(route);
+    let end = run(&web, change, async |_, running| {
+        drop(gate.set(running.handle().gate().clone()));
+        end_of(running).await
+    });
+    assert_eq!((end.report.done, end.report.pending, &end.problem), (5, 0, &None), "{:?}", end.report.failed);
+    assert_gaps(&web, "a", 10);
+    assert_eq!(end.report.totals.robots_fetches, 6);
+}
+
+#[test]
+fn however_sessions_come_and_go_no_slot_and_no_credit_is_lost() {
+    let web = web().on("http://slow/4", SimReply::html("it keeps the crawl").after(secs(14)));
+    let gap = Duration::from_millis(20);
+    let change = |crawl: CrawlBuilder| crawl.concurrency(2).delay(gap).seed("http://slow/4");
+    let (last, end) = run(&web, change, async |follower, running| {
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        let mut tasks = Tasks::default();
+        for task in 0..20 {
+            let (follower, sender, mut chance) = (follower.clone(), sender.clone(), Chance::new(task));
+            tasks.spawn(async move {
+                for _ in 0..30 {
+                    let host = if chance.below(3) == 0 { "a" } else { "b" };
+                    let patience = chance.up_to(Duration::from_millis(400));
+                    let request = request(&format!("http://{host}/0"), chance.up_to(secs(1)));
+                    let fetch = follower.fetch(request, ASK_ROBOTS);
+                    let outcome =
+                        tokio::time::timeout(patience, fetch).await.map(|followed| followed.response.outcome);
+                    sender.send(outcome.ok()).expect("the test waits for every task");
+                }
+            });
+        }
+        drop(sender);
+        let mut outcomes = Vec::new();
+        while let Some(outcome) = receiver.recv().await {
+            outcomes.push(outcome);
+        }
+        for outcome in [None, Some(Outcome::Ok), Some(Outcome::Timeout)] {
+            assert!(outcomes.contains(&outcome), "{outcome:?} of {outcomes:?}");
+        }
+        assert!(!outcomes.contains(&Some(Outcome::Cancelled)), "the crawl has not ended");
+        // Deadlines that passed made the host back off for a while.
+        let last = follower.fetch(request("http://b/0", secs(5)), ASK_ROBOTS).await;
+        (told(&last), end_of(running).await)
+    });
+    assert_eq!((last.as_str(), end.report.done, &end.problem), ("ok, assumed_allowed", 6, &None));
+    for host in ["a", "b"] {
+        assert_eq!(web.most_at_once(host), 1);
+        assert!(web.gaps(host).iter().all(|kept| *kept >= gap), "{:?}", web.gaps(host));
+    }
+}
+
+#[test]
+fn asks_come_from_other_threads_than_the_supervisors() {
+    let web =
+        web().on("http://slow/4", SimReply::html("it keeps the crawl").after(Duration::from_millis(300)));
+    let end = actix_rt::System::new().block_on(async {
+        let builder = Crawl::builder()
+            .placement(Placement::Threads)
+            .transport(Arc::new(web.clone()))
+            .concurrency(2)
+            .delay(Duration::ZERO)
+            .seed("http://slow/4");
+        let running = builder.build().unwrap().start().unwrap();
+        let follower = follower(&web, running.handle().gate().clone(), None);
+        let mut tasks = Tasks::default();
+        for task in 0..20 {
+            let (follower, mut chance) = (follower.clone(), Chance::new(task));
+            tasks.spawn(async move {
+                loop {
+                    let request = request(&format!("http://h{}/missing", chance.below(3)), secs(5));
+                    let patience = chance.up_to(Duration::from_millis(3));
+                    let fetch = follower.fetch(request, FOLLOW);
+                    if let Ok(followed) = tokio::time::timeout(patience, fetch).await
+                        && followed.response.outcome == Outcome::Cancelled
+                    {
+                        return;
+                    }
+                }
+            });
+        }
+        running.wait().await
+    });
+    assert_eq!((end.report.done, &end.problem), (1, &None));
+    assert!(["h0", "h1", "h2"].iter().all(|host| web.most_at_once(host) == 1));
 }
