@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::control::{Control, CrawlEnd, Signal};
 use crate::desk::{BytesCredits, Desk, DeskParts, SinkEdge};
 use crate::fetcher::{FetcherGauges, FetcherParts};
+use crate::follow::CrawlGate;
 use crate::handler::Route;
 use crate::handler_host::WorkerContext;
 use crate::messages::{Appoint, Drain, Gather, GetSnapshot, Halt, Interrupt, Pause, Status, Stop};
@@ -141,13 +142,15 @@ impl Plumbing {
             tasks.spawn(listen_for_signals(control.clone()));
         }
         let supervisor_seat = self.placement.supervisor();
+        let session_credits = self.session_credits();
         let supervisor = self.start_supervisor(parts, gauges, control.clone(), &supervisor_seat);
         control.send(Appoint(supervisor.clone()));
         if metrics.try_send(Appoint(supervisor.clone())).is_err() {
             tracing::error!(target: "dragline::actor", "the metrics actor did not start");
         }
         let control = control.addr().clone();
-        let handle = CrawlHandle { control, metrics, telemetry, _metrics_seat: metrics_seat };
+        let gate = CrawlGate::new(clock, supervisor.clone(), session_credits);
+        let handle = CrawlHandle { control, metrics, telemetry, gate, _metrics_seat: metrics_seat };
         RunningCrawl { handle, end, supervisor, _tasks: tasks, _supervisor_seat: supervisor_seat }
     }
 
@@ -222,7 +225,14 @@ impl Plumbing {
         let handlers: usize =
             self.routes.iter().map(|route| route.pool.workers.max(1) * (route.pool.credits.max(1) + 2)).sum();
         let sinks: usize = sinks.iter().map(|(_, credits)| credits + 4).sum();
-        lanes + handlers + sinks + MAILBOX_SLACK
+        let sessions = self.session_credits() * CrawlGate::MESSAGES_PER_CREDIT;
+        lanes + handlers + sinks + sessions + MAILBOX_SLACK
+    }
+
+    /// Returns how many asks and slots of sessions may be outstanding: two for each lane, so that a lane asks for its
+    /// next slot before the one that it gave back has been counted.
+    fn session_credits(&self) -> usize {
+        2 * self.lanes.iter().sum::<usize>()
     }
 }
 
@@ -354,6 +364,7 @@ pub struct CrawlHandle {
     control: Addr<Control>,
     metrics: Addr<Metrics>,
     telemetry: Arc<Telemetry>,
+    gate: CrawlGate,
     /// Keeps the metrics actor's thread for as long as somebody may ask.
     _metrics_seat: Arc<Seat>,
 }
@@ -362,6 +373,12 @@ impl CrawlHandle {
     /// Returns the crawl's telemetry, where users register metrics of their own.
     pub const fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
+    }
+
+    /// Returns the gate that fetches of sessions pass.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the session of a crawl is its user"))]
+    pub(crate) const fn gate(&self) -> &CrawlGate {
+        &self.gate
     }
 
     /// Returns every metric in Prometheus' text format.

@@ -12,6 +12,7 @@
 //! Every decision is the [`desk`](crate)'s, a plain value; actors translate messages into calls on it. Every edge has
 //! credits, so that no mailbox grows without bound.
 
+mod askers;
 mod builder;
 mod builtin;
 mod clock;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix::Message;
 use dragline_core::digest::FetchDone;
-use dragline_core::frontier::{Drain as DrainMode, Epoch, FrontierStats, Lease, Mark, Token};
+use dragline_core::frontier::{Drain as DrainMode, Epoch, Fetched, FrontierStats, Lease, Mark, Token};
 use dragline_core::ledger::Answer;
 use dragline_core::report::Totals;
 use dragline_core::roster::{DiedWhile, WorkerId};
@@ -12,9 +12,10 @@ use dragline_core::{Page, Time};
 use dragline_sink::{Record, SinkError};
 use dragline_telemetry::CreditUse;
 use dragline_telemetry::labels::Edge;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::control::Signal;
-use crate::desk::End;
+use crate::desk::{Ask, AskId, End, Reply};
 use crate::post::Post;
 use crate::supervisor::Supervisor;
 
@@ -108,6 +109,30 @@ pub(crate) struct Flushed {
 #[derive(Debug)]
 pub(crate) struct SinkFailed(pub(crate) SinkError);
 
+/// A session asks whether it may fetch a URL now; the ask ends with a withdrawal, with the release of the slot it was
+/// given, or with a refusal.
+#[derive(Debug)]
+pub(crate) struct AskAdmission {
+    pub(crate) id: AskId,
+    pub(crate) ask: Ask,
+    pub(crate) reply: oneshot::Sender<Reply>,
+    /// Comes back when the ask has ended.
+    pub(crate) credit: OwnedSemaphorePermit,
+}
+
+/// Who asked is gone, and has taken no answer.
+#[derive(Debug)]
+pub(crate) struct WithdrawAdmission {
+    pub(crate) id: AskId,
+}
+
+/// A session gives back the slot it was given.
+#[derive(Debug)]
+pub(crate) struct ReleaseAdmission {
+    pub(crate) id: AskId,
+    pub(crate) fetched: Fetched,
+}
+
 /// Ends what waits; what is in flight is finished.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Drain(pub(crate) DrainMode);
@@ -194,6 +219,9 @@ message!(
     RecordsWritten -> (),
     Flushed -> (),
     SinkFailed -> (),
+    AskAdmission -> (),
+    WithdrawAdmission -> (),
+    ReleaseAdmission -> (),
     Drain -> (),
     Pause -> (),
     GetStatus -> Status,

@@ -10,14 +10,16 @@ use dragline_core::frontier::OfferBatch;
 use dragline_core::roster::{DiedWhile, WorkerId};
 use dragline_sink::Sink;
 
+use crate::askers::Askers;
 use crate::control::Control;
 use crate::desk::{Completion, Desk, Hand, Orders, Problem};
 use crate::fetcher::{Fetcher, FetcherGauges, FetcherParts};
 use crate::handler::Recruit;
 use crate::handler_host::{HandlerHost, HostParts, WorkerContext};
 use crate::messages::{
-    Assign, CrawlEnded, Drain, FetcherStarted, FetchesDone, Flush, Flushed, GetStatus, Halt, HandlePages,
-    PagesHandled, Pause, RecordsWritten, SinkFailed, Stop, WorkerDied, WorkerStarted, WriteRecords,
+    AskAdmission, Assign, CrawlEnded, Drain, FetcherStarted, FetchesDone, Flush, Flushed, GetStatus, Halt,
+    HandlePages, PagesHandled, Pause, RecordsWritten, ReleaseAdmission, SinkFailed, Stop, WithdrawAdmission,
+    WorkerDied, WorkerStarted, WriteRecords,
 };
 use crate::placement::Placement;
 use crate::post::{Mailbox, Post};
@@ -73,6 +75,7 @@ pub(crate) struct Supervisor {
     /// A sink was found dead; one that failed has said why, and its word may still be on its way.
     sink_lost: bool,
     wake: Option<(Time, SpawnHandle)>,
+    askers: Askers,
 }
 
 impl Supervisor {
@@ -97,6 +100,7 @@ impl Supervisor {
             sink_seat: None,
             sink_lost: false,
             wake: None,
+            askers: Askers::default(),
         }
     }
 
@@ -108,10 +112,19 @@ impl Supervisor {
         Post::new(ctx.address(), self.mailbox.clone())
     }
 
-    /// Lets the desk do what can be done, and carries out what it orders.
+    /// Lets the desk do what can be done, and carries out what it orders; once more when a session was gone before it
+    /// got its slot.
     fn proceed(&mut self, ctx: &mut Context<Self>) {
-        let orders = self.desk.orders(self.now());
-        self.carry_out(orders, ctx);
+        loop {
+            let mut orders = self.desk.orders(self.now());
+            let gone = self.askers.answer(std::mem::take(&mut orders.admit));
+            self.carry_out(orders, ctx);
+            if gone.is_empty() {
+                return;
+            }
+            let now = self.now();
+            gone.into_iter().for_each(|id| self.desk.session_withdraws(now, id));
+        }
     }
 
     fn carry_out(&mut self, orders: Orders, ctx: &mut Context<Self>) {
@@ -364,6 +377,43 @@ impl Handler<SinkFailed> for Supervisor {
         self.mailbox.started();
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
         self.desk.fail(Problem::Storage(format!("{error}{cause}")));
+        self.proceed(ctx);
+    }
+}
+
+/// Takes a session's ask.
+impl Handler<AskAdmission> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, message: AskAdmission, ctx: &mut Context<Self>) {
+        self.mailbox.started();
+        let AskAdmission { id, ask, reply, credit } = message;
+        self.askers.ask(id, reply, credit);
+        self.desk.session_asks(id, ask);
+        self.proceed(ctx);
+    }
+}
+
+/// Forgets a session's ask.
+impl Handler<WithdrawAdmission> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, WithdrawAdmission { id }: WithdrawAdmission, ctx: &mut Context<Self>) {
+        self.mailbox.started();
+        self.desk.session_withdraws(self.now(), id);
+        self.askers.end(id);
+        self.proceed(ctx);
+    }
+}
+
+/// Takes a session's slot back.
+impl Handler<ReleaseAdmission> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, ReleaseAdmission { id, fetched }: ReleaseAdmission, ctx: &mut Context<Self>) {
+        self.mailbox.started();
+        self.desk.session_releases(self.now(), id, &fetched);
+        self.askers.end(id);
         self.proceed(ctx);
     }
 }

@@ -45,6 +45,8 @@ impl MemFrontier {
         census.expect(waiting + self.counts.in_flight == pending, "every pending URL waits or is in flight");
         let in_flight = self.flights.values().filter(|flight| matches!(flight.cargo, Cargo::Page(_)));
         census.expect(in_flight.count() as u64 == self.counts.in_flight, "one flight for each leased URL");
+        let is_errand = |wanted: &u32| self.errands.iter().any(|(number, _)| number == *wanted);
+        census.expect(self.wanted.iter().all(is_errand), "what sessions wait for is an errand");
         for (number, record) in self.urls.iter() {
             let standing = self.seen.get(record.fingerprint);
             census.expect(standing == Some(Standing::Live(number)), "a pending URL is known to be live");

@@ -1,8 +1,9 @@
-//! Runs errands for robots.txt: one for each origin with waiting URLs, until rules are known or given up.
+//! Runs errands for robots.txt: one for each origin that somebody wants, until rules are known or given up.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::admission::RobotsView;
 use super::hosts::HostId;
 use super::mem::MemFrontier;
 use super::queue::RobotsState;
@@ -15,6 +16,8 @@ use crate::robots::RobotsTxt;
 use crate::rules::CrawlDelayOver;
 use crate::time::Time;
 use crate::url::{CanonicalUrl, Scheme};
+
+const ONLY_REFUSES: &str = "the host that has it only refuses";
 
 /// A robots.txt on its way: due, under way, or waiting for another attempt.
 #[derive(Debug)]
@@ -44,30 +47,75 @@ impl MemFrontier {
             if doom.is_some_and(|doom| doom.all || origin.fresh.len() == origin.len()) {
                 continue;
             }
-            if !self.rules.robots.obey {
-                self.work[id.index()].origins[at].robots = RobotsState::Ignored;
-                continue;
-            }
-            let scheme = origin.scheme;
-            let Ok(target) = self.origin_of(id, scheme).at("/robots.txt") else {
-                // The name is so long that no URL of the host but its root can be held.
-                self.work[id.index()].origins[at].robots = RobotsState::Unavailable(Time::MAX);
-                continue;
-            };
-            let asked = std::mem::replace(&mut self.work[id.index()].origins[at].robots, RobotsState::Asked);
-            let expired = match asked {
-                RobotsState::Known(rules, _) => Some(rules),
-                _ => None,
-            };
-            let errand = Errand { home: id, scheme, target, hops: Vec::new(), attempts: 0, expired };
-            let number = self.errands.insert(errand);
-            self.work[id.index()].errands.insert((self.now, number));
+            self.start_errand(id, origin.scheme);
         }
+    }
+
+    /// Starts an errand for an origin without rules in force.
+    fn start_errand(&mut self, id: HostId, scheme: Scheme) {
+        if !self.rules.robots.obey {
+            self.work[id.index()].origin_mut(scheme).robots = RobotsState::Ignored;
+            return;
+        }
+        let Ok(target) = self.origin_of(id, scheme).at("/robots.txt") else {
+            // The name is so long that no URL of the host but its root can be held.
+            self.work[id.index()].origin_mut(scheme).robots = RobotsState::Unavailable(Time::MAX);
+            return;
+        };
+        let origin = self.work[id.index()].origin_mut(scheme);
+        let expired = match &origin.robots {
+            RobotsState::Known(rules, _) => Some(Arc::clone(rules)),
+            _ => None,
+        };
+        let errand = Errand { home: id, scheme, target, hops: Vec::new(), attempts: 0, expired };
+        let number = self.errands.insert(errand);
+        origin.robots = RobotsState::Asked(number);
+        self.work[id.index()].errands.insert((self.now, number));
+    }
+
+    /// Says what robots.txt says of a URL, and sees to it that somebody finds out what is not known.
+    pub(super) fn view_robots(&mut self, url: &CanonicalUrl) -> RobotsView {
+        if !self.rules.robots.obey {
+            return RobotsView::NotObeyed;
+        }
+        let (id, scheme) = (self.enter_host(&url.host_key()), url.scheme());
+        if self.work[id.index()].origin_mut(scheme).robots.wants_errand(self.now) {
+            if let Some(decision) = self.table.clock(id).parked() {
+                return RobotsView::Parked(decision.verdict);
+            }
+            if self.drain.is_some() {
+                return RobotsView::Unknown;
+            }
+            self.start_errand(id, scheme);
+            self.refresh(id);
+        }
+        match &self.work[id.index()].origin_mut(scheme).robots {
+            RobotsState::Known(rules, _) => {
+                let found = rules.check(url.path_and_query());
+                let line = found.line;
+                if found.allowed { RobotsView::Allowed { line } } else { RobotsView::Disallowed { line } }
+            }
+            RobotsState::Unavailable(_) => RobotsView::AssumedAllowed,
+            RobotsState::Ignored => RobotsView::NotObeyed,
+            RobotsState::Unreachable(outcome, message) => {
+                RobotsView::Unreachable { outcome: *outcome, message: Arc::clone(message) }
+            }
+            RobotsState::Asked(number) => {
+                self.wanted.insert(*number);
+                RobotsView::Unknown
+            }
+            RobotsState::Unknown => RobotsView::Unknown,
+        }
+    }
+
+    fn remove_errand(&mut self, number: u32) -> Errand {
+        self.wanted.remove(&number);
+        self.errands.remove(number)
     }
 
     /// Drops an errand that nobody waits for; it begins anew when somebody does.
     pub(super) fn cancel_errand(&mut self, number: u32) {
-        let errand = self.errands.remove(number);
+        let errand = self.remove_errand(number);
         let until = self.now;
         let state = errand.expired.map_or(RobotsState::Unknown, |rules| RobotsState::Known(rules, until));
         self.work[errand.home.index()].origin_mut(errand.scheme).robots = state;
@@ -120,8 +168,8 @@ impl MemFrontier {
 
     /// Begins again while there are attempts, unless another cannot end better: a refused address stays refused.
     /// Every status is worth another attempt here, whatever `[retry] statuses` says of pages.
-    fn retry_errand(&mut self, number: u32, outcome: Outcome, message: &Arc<str>) {
-        let outcome = if outcome == Outcome::HttpError { Outcome::Timeout } else { outcome };
+    fn retry_errand(&mut self, number: u32, ended: Outcome, message: &Arc<str>) {
+        let outcome = if ended == Outcome::HttpError { Outcome::Timeout } else { ended };
         let errand = self.errands.at_mut(number);
         errand.attempts += 1;
         let attempt = Attempt { made: errand.attempts, outcome, status: None, retry_after: None };
@@ -136,20 +184,20 @@ impl MemFrontier {
                 errand.target = target;
                 self.queue_errand(number, home, self.now + after);
             }
-            _ => self.give_up_errand(number, message),
+            _ => self.give_up_errand(number, ended, message),
         }
     }
 
     fn queue_errand(&mut self, number: u32, at: HostId, due: Time) {
         if self.table.clock(at).parked().is_some() {
-            return self.give_up_errand(number, &"the host that has it only refuses".into());
+            return self.give_up_errand(number, Outcome::Deferred, &ONLY_REFUSES.into());
         }
         self.work[at.index()].errands.insert((due, number));
         self.refresh(at);
     }
 
     /// Gives up: rules that expired stay in force, else nothing may be fetched.
-    fn give_up_errand(&mut self, number: u32, message: &Arc<str>) {
+    fn give_up_errand(&mut self, number: u32, outcome: Outcome, message: &Arc<str>) {
         let errand = self.errands.at_mut(number);
         let expires = self.now + self.rules.robots.cache.max(Duration::from_secs(1));
         if let Some(rules) = errand.expired.take() {
@@ -158,11 +206,13 @@ impl MemFrontier {
         let (home, scheme) = (errand.home, errand.scheme);
         let origin = self.origin_of(home, scheme);
         self.counts.note_unreachable(&origin, Arc::clone(message));
-        self.end_errand(number, RobotsState::Unreachable);
+        // An answer that means disallow puts a URL off; an address that does not answer is what it is.
+        let outcome = if outcome == Outcome::HttpError { Outcome::Deferred } else { outcome };
+        self.end_errand(number, RobotsState::Unreachable(outcome, Arc::clone(message)));
     }
 
     fn end_errand(&mut self, number: u32, state: RobotsState) {
-        let errand = self.errands.remove(number);
+        let errand = self.remove_errand(number);
         let origin = self.work[errand.home.index()].origin_mut(errand.scheme);
         origin.crawl_delay = match &state {
             RobotsState::Known(rules, _) => rules.crawl_delay(),
@@ -192,7 +242,7 @@ impl MemFrontier {
             if self.errands.at(number).home == id {
                 self.cancel_errand(number);
             } else {
-                self.give_up_errand(number, &"the host that has it only refuses".into());
+                self.give_up_errand(number, Outcome::Deferred, &ONLY_REFUSES.into());
             }
         }
     }

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::admission::Admission;
 use super::politeness::{HostClock, Restraint};
 use super::slab::Slab;
-use super::types::{Admission, Fetched, Trigger};
+use super::types::{Fetched, Trigger};
 use crate::chance::Chance;
 use crate::map::{self, Map};
 use crate::rules::PolitenessRules;
@@ -138,7 +139,7 @@ impl HostTable {
         let at = if clock.free_slots() == 0 { clock.due().max(now + SLOT_POLL) } else { clock.due() };
         if at > now {
             clock.claim(at + CLAIM);
-            return Admission::NotBefore(at);
+            return if clock.is_backing_off() { Admission::BackingOff(at) } else { Admission::NotBefore(at) };
         }
         clock.dispatch_session(now);
         self.rest = self.rest.saturating_sub(1);

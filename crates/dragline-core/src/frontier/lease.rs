@@ -40,6 +40,28 @@ impl MemFrontier {
         report
     }
 
+    /// Grants a lease of an errand that sessions wait for, if one is due.
+    pub(super) fn lease_one_wanted(&mut self, fetcher: usize) -> Option<Lease> {
+        let mut report = LeaseReport::default();
+        if self.drain.is_some() {
+            return None;
+        }
+        for number in self.wanted.clone() {
+            let at = self.enter_host(&self.errands.at(number).target.host_key());
+            let (work, clock) = (&mut self.work[at.index()], self.table.clock(at));
+            let is_free = clock.parked().is_none() && clock.free_slots() > 0 && clock.crawl_due() <= self.now;
+            let due =
+                work.errands.iter().find(|(due, queued)| *queued == number && *due <= self.now).copied();
+            if let Some(entry) = due.filter(|_| is_free) {
+                work.errands.remove(&entry);
+                self.lease_errand(at, number, entry.0, fetcher, &mut report);
+                self.refresh(at);
+                break;
+            }
+        }
+        report.leases.pop()
+    }
+
     /// Does the next thing a ready host has to do; returns whether it was a lease.
     fn serve(&mut self, id: HostId, fetcher: usize, vain: &mut u32, report: &mut LeaseReport) -> bool {
         if self.doomed_origin(id).is_some() {
@@ -109,7 +131,8 @@ impl MemFrontier {
     ) -> bool {
         let errand = self.errands.at(number);
         let (home, scheme) = (errand.home, errand.scheme);
-        if self.work[home.index()].origin(scheme).is_none_or(|origin| origin.len() == 0) {
+        let crawl_waits = self.work[home.index()].origin(scheme).is_some_and(|origin| origin.len() > 0);
+        if !crawl_waits && !self.wanted.contains(&number) {
             self.cancel_errand(number);
             return false;
         }
@@ -229,7 +252,7 @@ fn judge(robots: &RobotsState, url: &CanonicalUrl, tally: &mut RobotsTally) -> R
             Ok(())
         }
         RobotsState::Ignored => Ok(()),
-        RobotsState::Unknown | RobotsState::Asked | RobotsState::Unreachable => {
+        RobotsState::Unknown | RobotsState::Asked(_) | RobotsState::Unreachable(..) => {
             unreachable!("a URL is next only where robots.txt is known")
         }
     }

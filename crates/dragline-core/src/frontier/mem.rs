@@ -1,8 +1,10 @@
 //! Holds a whole frontier in memory: the model that every other frontier is compared with.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Frontier;
+use super::admission::{Admission, RobotsView};
 use super::counts::Counts;
 use super::errand::Errand;
 use super::hosts::{HostId, HostTable};
@@ -12,7 +14,7 @@ use super::seen::SeenSet;
 use super::slab::Slab;
 use super::state::{Flight, UrlRecord};
 use super::types::{
-    Admission, CommitId, Drain, Epoch, Fetched, FetchedReport, FrontierStats, LeaseReport, Mark, OfferBatch,
+    CommitId, Drain, Epoch, Fetched, FetchedReport, FrontierStats, Lease, LeaseReport, Mark, OfferBatch,
     OfferReport, Settle, SettleReport, Token, UrlGauge, Want,
 };
 use crate::chance::Chance;
@@ -42,6 +44,8 @@ pub struct MemFrontier {
     pub(super) work: Vec<HostWork>,
     pub(super) schedule: Schedule,
     pub(super) errands: Slab<Errand>,
+    /// Errands that sessions wait for, whether or not URLs of the crawl do: each leaves when it ends.
+    pub(super) wanted: BTreeSet<u32>,
     pub(super) flights: Map<Token, Flight>,
     pub(super) counts: Counts,
     /// The latest time any call was given.
@@ -74,6 +78,7 @@ impl MemFrontier {
             work: Vec::new(),
             schedule: Schedule::default(),
             errands: Slab::new(),
+            wanted: BTreeSet::new(),
             flights: map::map(chance.fork()),
             chance,
             counts: Counts::default(),
@@ -181,6 +186,20 @@ impl Frontier for MemFrontier {
         admission
     }
 
+    fn robots(&mut self, now: Time, url: &CanonicalUrl) -> RobotsView {
+        self.tick(now);
+        let view = self.view_robots(url);
+        self.debug_check();
+        view
+    }
+
+    fn lease_wanted(&mut self, now: Time, fetcher: usize) -> Option<Lease> {
+        self.tick(now);
+        let lease = self.lease_one_wanted(fetcher);
+        self.debug_check();
+        lease
+    }
+
     fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched) -> FetchedReport {
         self.tick(now);
         let mut report = FetchedReport::default();
@@ -188,7 +207,7 @@ impl Frontier for MemFrontier {
         match id.and_then(|id| Some((id, self.table.release(self.now, id, fetched).ok()?))) {
             Some((id, trigger)) => {
                 report.backoffs.extend(trigger.map(|trigger| (host.clone(), trigger)));
-                self.after_fetch(id);
+                self.after_fetch(id, &mut report);
             }
             None => {
                 self.counts.stale += 1;

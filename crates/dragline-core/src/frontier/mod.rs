@@ -10,6 +10,7 @@
 //!
 //! Every other move is an assertion.
 
+mod admission;
 mod census;
 mod counts;
 mod errand;
@@ -28,14 +29,15 @@ mod slab;
 mod state;
 mod types;
 
+pub use admission::{Admission, RobotsView};
 pub use hosts::{HostId, HostTable, SlotNotTaken};
 pub use mem::MemFrontier;
 pub use politeness::{HostClock, Restraint};
 pub use seen::{SeenSet, Standing};
 pub use state::{UrlMove, UrlState};
 pub use types::{
-    Admission, CommitId, Drain, Epoch, Fetched, FetchedReport, FrontierStats, HostGauge, Lease, LeaseReport,
-    Mark, OfferBatch, OfferFrom, OfferReport, OfferSource, Purpose, RobotsAnswer, RobotsTally, Settle,
+    CommitId, Drain, Epoch, Fetched, FetchedReport, FrontierStats, HostGauge, Lease, LeaseReport, Mark,
+    OfferBatch, OfferFrom, OfferReport, OfferSource, Purpose, RobotsAnswer, RobotsTally, Settle,
     SettleReport, SettleResult, Settled, Settlement, Skipped, Token, Trigger, UrlGauge, Want,
 };
 
@@ -63,6 +65,15 @@ pub trait Frontier {
 
     /// Asks for a slot of a host for a fetch of a session; such a fetch never enters the frontier's accounts.
     fn admit(&mut self, now: Time, url: &CanonicalUrl) -> Admission;
+
+    /// Says what robots.txt says of a URL that a session wants to fetch. Where that is not known, or not any more, an
+    /// errand finds it out, once for the crawl and for sessions: ask again when one was settled, or when a report says
+    /// that errands ended. After a drain nothing is found out any more.
+    fn robots(&mut self, now: Time, url: &CanonicalUrl) -> RobotsView;
+
+    /// Leases one errand that a session waits for, if one is due: for when nothing else may be leased, because what
+    /// holds every credit may itself wait for that session.
+    fn lease_wanted(&mut self, now: Time, fetcher: usize) -> Option<Lease>;
 
     /// Gives back a slot taken by [`Frontier::admit`], and lets its host's clock learn as from a lease. One that nobody
     /// had is stale.

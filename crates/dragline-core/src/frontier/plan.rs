@@ -48,7 +48,8 @@ impl MemFrontier {
         if let Some(parked) = self.table.clock(id).parked() {
             return Some(Doom { decision: parked.clone(), all: true });
         }
-        if matches!(work.origin(scheme), Some(origin) if matches!(origin.robots, RobotsState::Unreachable)) {
+        if matches!(work.origin(scheme), Some(origin) if matches!(origin.robots, RobotsState::Unreachable(..)))
+        {
             let source = Source::Robots { origin: self.origin_of(id, scheme), line: None };
             let verdict = SkipReason::RobotsUnreachable;
             return Some(Doom {

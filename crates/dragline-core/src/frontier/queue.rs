@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::schedule::Plan;
+use crate::outcome::Outcome;
 use crate::robots::RobotsTxt;
 use crate::time::Time;
 use crate::url::Scheme;
@@ -25,8 +26,8 @@ pub(super) struct Entry {
 pub(super) enum RobotsState {
     /// Nobody asked.
     Unknown,
-    /// An errand is due or under way.
-    Asked,
+    /// This errand is due or under way.
+    Asked(u32),
     /// It has rules.
     Known(Arc<RobotsTxt>, Time),
     /// There is none that could be read, so that everything may be fetched (RFC 9309 2.3.1.3).
@@ -34,13 +35,13 @@ pub(super) enum RobotsState {
     /// It is not obeyed.
     Ignored,
     /// It could not be had, so that nothing may be fetched (RFC 9309 2.3.1.4).
-    Unreachable,
+    Unreachable(Outcome, Arc<str>),
 }
 
 impl RobotsState {
     /// Whether URLs may be judged by it.
     pub(super) const fn is_answered(&self) -> bool {
-        !matches!(self, Self::Unknown | Self::Asked)
+        !matches!(self, Self::Unknown | Self::Asked(_))
     }
 
     /// Whether it must be asked before the next lease.
@@ -48,7 +49,7 @@ impl RobotsState {
         match self {
             Self::Unknown => true,
             Self::Known(_, expires) | Self::Unavailable(expires) => *expires <= now,
-            Self::Asked | Self::Ignored | Self::Unreachable => false,
+            Self::Asked(_) | Self::Ignored | Self::Unreachable(..) => false,
         }
     }
 }

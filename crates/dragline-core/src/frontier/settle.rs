@@ -39,12 +39,13 @@ impl MemFrontier {
             let record = self.urls.at_mut(number);
             record.state = record.state.advance(UrlMove::Fetch);
         }
-        self.after_fetch(id);
+        self.after_fetch(id, report);
     }
 
     /// Follows up on what a host's clock learned.
-    pub(super) fn after_fetch(&mut self, id: HostId) {
+    pub(super) fn after_fetch(&mut self, id: HostId, report: &mut FetchedReport) {
         if self.table.clock(id).parked().is_some() {
+            report.errands_ended |= !self.work[id.index()].errands.is_empty();
             self.end_errands_at(id);
         }
         self.refresh(id);

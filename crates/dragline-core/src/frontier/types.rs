@@ -206,6 +206,20 @@ pub struct Fetched {
     pub to_handlers: bool,
 }
 
+impl Fetched {
+    /// Says that a fetch of a session was dropped before it ended.
+    pub const fn cancelled() -> Self {
+        Self {
+            token: Token(0),
+            outcome: Outcome::Cancelled,
+            status: None,
+            ttfb: None,
+            retry_after: None,
+            to_handlers: false,
+        }
+    }
+}
+
 /// What became of reported fetches.
 #[derive(Clone, Debug, Default)]
 pub struct FetchedReport {
@@ -213,6 +227,8 @@ pub struct FetchedReport {
     pub stale: Vec<Token>,
     /// Backoffs that began, with their host and trigger.
     pub backoffs: Vec<(HostKey, Trigger)>,
+    /// Whether a host was given up that errands were to be sent to: they ended.
+    pub errands_ended: bool,
 }
 
 /// What made a host back off.
@@ -352,17 +368,6 @@ pub struct SettleReport {
     pub targets: OfferReport,
     /// Hosts that joined the scope because a seed redirected to them, with the seed.
     pub joined: Vec<(Arc<str>, CanonicalUrl)>,
-}
-
-/// Whether a fetch of a session may begin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// Now; a slot is taken until [`Frontier::release`](super::Frontier::release).
-    Now,
-    /// Not before this time.
-    NotBefore(Time),
-    /// Never: the rule says why.
-    Refused(SkipReason),
 }
 
 /// What a drain does with what waits.

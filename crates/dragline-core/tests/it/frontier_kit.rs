@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use dragline_core::frontier::{
     Fetched, FetchedReport, Frontier, FrontierStats, Lease, LeaseReport, MemFrontier, OfferBatch, OfferFrom,
-    OfferReport, OfferSource, Purpose, RobotsAnswer, Settle, SettleReport, SettleResult, Settlement, Token,
-    Want,
+    OfferReport, OfferSource, Purpose, RobotsAnswer, RobotsView, Settle, SettleReport, SettleResult,
+    Settlement, Token, Want,
 };
 use dragline_core::handled::Outlinks;
 use dragline_core::invariants;
@@ -152,6 +152,13 @@ impl Rig {
     pub(crate) fn finish(&mut self, token: Token) {
         self.fetched(fetched_ok(token, true));
         self.settle(token, Settlement::Done);
+    }
+
+    /// What robots.txt says to a session.
+    pub(crate) fn robots(&mut self, text: &str) -> RobotsView {
+        let view = self.frontier.robots(self.now, &url(text));
+        self.check();
+        view
     }
 
     /// Answers the one errand there is.

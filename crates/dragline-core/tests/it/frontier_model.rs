@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use dragline_core::frontier::{FrontierStats, Lease, Purpose, Skipped, Token};
+use dragline_core::frontier::{FrontierStats, Lease, Purpose, RobotsView, Skipped, Token};
 use dragline_core::rules::CrawlRules;
 use dragline_core::{CanonicalUrl, Disposition, HostKey, Origin, Time};
 
@@ -147,6 +147,23 @@ impl Model {
 
     pub(crate) fn robots(&mut self, origin: Origin, disallowed: Option<&'static str>) {
         self.robots.insert(origin, disallowed);
+    }
+
+    /// A session was told what robots.txt says.
+    pub(crate) fn view(&self, url: &CanonicalUrl, view: &RobotsView) {
+        let known = self.robots.get(&url.origin()).copied();
+        let disallowed = |prefix: &str| url.path().starts_with(prefix);
+        match view {
+            RobotsView::Allowed { .. } => {
+                assert!(known.flatten().is_some_and(|prefix| !disallowed(prefix)), "{url}");
+            }
+            RobotsView::Disallowed { .. } => assert!(known.flatten().is_some_and(disallowed), "{url}"),
+            RobotsView::AssumedAllowed => assert_eq!(known, Some(None), "{url}"),
+            RobotsView::NotObeyed => assert!(!self.rules.robots.obey),
+            RobotsView::Unreachable { .. } | RobotsView::Parked(_) | RobotsView::Unknown => {
+                assert!(self.rules.robots.obey);
+            }
+        }
     }
 
     pub(crate) fn end(&mut self, url: &CanonicalUrl, token: Token, disposition: Disposition) {

@@ -114,16 +114,18 @@ impl Driver {
         assert!(report.leases.len() <= most);
         // The report does not say which came first, but a URL that is skipped goes before those behind it.
         report.skipped.iter().for_each(|skip| self.model.skip(skip));
-        for lease in report.leases {
-            self.model.lease(self.rig.now, &lease);
-            let origin = lease.chain.first().unwrap_or(&lease.url).origin();
-            self.open.push(Open { lease, fetched: false, to_handlers: false, origin });
-        }
+        report.leases.into_iter().for_each(|lease| self.open(lease));
         let more = self.rig.frontier.next_wakeup().is_some_and(|at| at <= self.rig.now);
         assert!(
             self.open.len() >= most || !more || most == 0 || self.is_full(most),
             "a lease leaves nothing due"
         );
+    }
+
+    fn open(&mut self, lease: Lease) {
+        self.model.lease(self.rig.now, &lease);
+        let origin = lease.chain.first().unwrap_or(&lease.url).origin();
+        self.open.push(Open { lease, fetched: false, to_handlers: false, origin });
     }
 
     /// Whether the last lease may have stopped because it had granted what was asked for.
@@ -226,12 +228,20 @@ impl Driver {
             return self.model.released(&host);
         }
         let page = self.random_url();
+        if self.one_in(2) {
+            let view = self.rig.robots(page.as_str());
+            return self.model.view(&page, &view);
+        }
+        if self.one_in(3) {
+            let lease = self.rig.frontier.lease_wanted(self.rig.now, 0);
+            return lease.into_iter().for_each(|lease| self.open(lease));
+        }
         match self.rig.frontier.admit(self.rig.now, &page) {
             Admission::Now => {
                 self.model.admitted(self.rig.now, &page.host_key());
                 self.sessions.push(page.host_key());
             }
-            Admission::NotBefore(at) => assert!(at > self.rig.now),
+            Admission::NotBefore(at) | Admission::BackingOff(at) => assert!(at > self.rig.now),
             Admission::Refused(_) => {}
         }
     }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use dragline_core::decision::Source;
-use dragline_core::frontier::{Frontier, Purpose, RobotsAnswer, Settlement};
+use dragline_core::frontier::{Drain, Fetched, Frontier, Purpose, RobotsAnswer, RobotsView, Settlement};
 use dragline_core::rules::{CrawlDelayOver, CrawlRules};
-use dragline_core::{SkipReason, Time};
+use dragline_core::{Outcome, SkipReason, Time};
 
 use crate::frontier_kit::{Rig, fetched_ok, free_rules, links, millis, robots_txt, secs, unreachable, url};
 
@@ -154,4 +154,99 @@ fn a_crawl_delay_is_one_of_the_gaps_and_allows_one_fetch_at_a_time() {
     check("900", CrawlDelayOver::Cap, Some(secs(60)));
     check("60", CrawlDelayOver::SkipHost, Some(secs(60)));
     check("61", CrawlDelayOver::SkipHost, None);
+}
+
+#[test]
+fn a_session_has_an_errand_run_where_no_url_waits() {
+    let mut rules = obeying();
+    rules.robots.cache = secs(10);
+    let mut rig = Rig::new(rules);
+    assert_eq!(rig.robots("http://a/private"), RobotsView::Unknown);
+    assert_eq!(rig.robots("http://a/open"), RobotsView::Unknown);
+    assert_eq!((rig.stats().errands, rig.stats().pending), (1, 0));
+    assert_eq!(rig.frontier.next_wakeup(), Some(Time::ZERO));
+    rig.seeds(&["http://a/1"]);
+    rig.answer_robots(robots_txt("user-agent: *\ndisallow: /private\nallow: /open"));
+    assert_eq!(rig.robots("http://a/private"), RobotsView::Disallowed { line: Some(2) });
+    assert_eq!(rig.robots("http://a/open"), RobotsView::Allowed { line: Some(3) });
+    assert_eq!(rig.robots("http://a/other"), RobotsView::Allowed { line: None });
+    assert_eq!(rig.leased_urls(), ["http://a/1"], "it was asked once, for both");
+    rig.pass(secs(10));
+    assert_eq!(rig.robots("https://b/"), RobotsView::Unknown);
+    rig.answer_robots(UNAVAILABLE);
+    assert_eq!(rig.robots("https://b/"), RobotsView::AssumedAllowed);
+    assert_eq!(Rig::new(free_rules()).robots("http://a/"), RobotsView::NotObeyed);
+}
+
+#[test]
+fn rules_that_expired_are_asked_for_anew_by_a_session() {
+    let mut rules = obeying();
+    rules.robots.cache = secs(10);
+    let mut rig = Rig::new(rules);
+    assert_eq!(rig.robots("http://a/2"), RobotsView::Unknown);
+    rig.answer_robots(robots_txt("user-agent: *\ndisallow: /2"));
+    rig.pass(secs(10));
+    assert_eq!(rig.robots("http://a/2"), RobotsView::Unknown);
+    rig.answer_robots(robots_txt("user-agent: *\ndisallow: /3"));
+    assert_eq!(rig.robots("http://a/2"), RobotsView::Allowed { line: None });
+    for (text, outcome) in [("http://b/", Outcome::Deferred), ("http://c/", Outcome::DnsError)] {
+        assert_eq!(rig.robots(text), RobotsView::Unknown);
+        for _ in 0..3 {
+            let message = "as the test wants".into();
+            let answer = match outcome {
+                Outcome::Deferred => unreachable(503),
+                outcome => RobotsAnswer::Unreachable { outcome, status: None, message },
+            };
+            rig.answer_robots(answer);
+            rig.pass(secs(60));
+        }
+        let view = rig.robots(text);
+        assert!(
+            matches!(&view, RobotsView::Unreachable { outcome: found, .. } if *found == outcome),
+            "{view:?}"
+        );
+    }
+}
+
+#[test]
+fn what_a_session_waits_for_is_leased_apart_when_asked_for() {
+    let mut rules = obeying();
+    rules.politeness.delay = secs(1);
+    let mut rig = Rig::new(rules);
+    rig.seeds(&["http://a/1"]);
+    assert!(rig.frontier.lease_wanted(rig.now, 0).is_none(), "the crawl alone wants it");
+    assert_eq!(rig.robots("http://b/"), RobotsView::Unknown);
+    let hop = rig.frontier.lease_wanted(rig.now, 0).expect("a session wants it");
+    assert_eq!((hop.purpose, hop.url.as_str()), (Purpose::Robots, "http://b/robots.txt"));
+    assert!(rig.frontier.lease_wanted(rig.now, 0).is_none());
+    rig.fetched(fetched_ok(hop.token, false));
+    rig.settle(hop.token, Settlement::Robots(RobotsAnswer::Redirect(url("http://b/elsewhere"))));
+    assert!(rig.frontier.lease_wanted(rig.now, 0).is_none(), "its host is not due");
+    rig.pass(secs(1));
+    let hop = rig.frontier.lease_wanted(rig.now, 0).expect("the errand goes on");
+    rig.fetched(fetched_ok(hop.token, false));
+    rig.settle(hop.token, Settlement::Robots(UNAVAILABLE));
+    assert_eq!(rig.robots("http://b/"), RobotsView::AssumedAllowed);
+}
+
+#[test]
+fn no_session_waits_for_a_robots_txt_that_nobody_will_ask_for() {
+    let mut rig = Rig::new(obeying());
+    assert_eq!(rig.robots("http://a/"), RobotsView::Unknown);
+    let errand = rig.lease_one();
+    rig.fetched(Fetched {
+        retry_after: Some(secs(1_000_000)),
+        status: Some(503),
+        ..fetched_ok(errand.token, false)
+    });
+    rig.settle(errand.token, Settlement::Robots(unreachable(503)));
+    assert!(matches!(rig.robots("http://a/"), RobotsView::Unreachable { .. }));
+    assert_eq!(rig.robots("https://a:80/"), RobotsView::Parked(SkipReason::Parked));
+    rig.robots("http://b/");
+    assert_eq!(rig.stats().errands, 1);
+    drop(rig.frontier.drain(rig.now, Drain::Keep));
+    assert_eq!(rig.robots("http://b/"), RobotsView::Unknown);
+    assert_eq!(rig.robots("http://c/"), RobotsView::Unknown);
+    assert_eq!((rig.stats().errands, rig.frontier.next_wakeup()), (1, None));
+    assert!(rig.frontier.lease_wanted(rig.now, 0).is_none());
 }

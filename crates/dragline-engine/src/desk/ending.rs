@@ -51,6 +51,7 @@ impl Desk {
     pub(crate) fn drain(&mut self, now: Time, drain: Drain) {
         if matches!(self.course, Course::Running) {
             self.course = Course::Draining;
+            self.sessions.stir();
             let ticket = self.frontier.drain(now, drain);
             self.submit(now, ticket, Completion::Drained);
         }
@@ -85,9 +86,13 @@ impl Desk {
             Course::Running | Course::Draining if !idle => {}
             Course::Running => {
                 let stats = self.frontier.stats();
-                if stats.pending == 0 && stats.errands == 0 {
+                // Errands that are not in flight are then wanted by sessions at most, and those do not keep a crawl.
+                if stats.pending == 0 {
                     self.course = Course::Closing(End::because(Ended::Finished));
-                } else if !self.paused && self.frontier.next_wakeup().is_none() {
+                } else if !self.paused
+                    && !self.sessions.holds_slots()
+                    && self.frontier.next_wakeup().is_none()
+                {
                     let what = format!("{} URLs wait for nothing that can happen", stats.pending);
                     self.give_up(what);
                 }
@@ -115,6 +120,7 @@ impl Desk {
         let commit =
             self.uncommitted_since.filter(|_| self.commit.is_none()).map(|since| since + COMMIT_AFTER);
         let overdue = self.routes.iter().filter_map(|desk| desk.roster.next_deadline()).min();
-        [frontier, commit, overdue].into_iter().flatten().min()
+        let sessions = self.next_turn_of_sessions().map(|at| at.max(now));
+        [frontier, commit, overdue, sessions].into_iter().flatten().min()
     }
 }

@@ -14,6 +14,7 @@ impl Desk {
     /// Takes what a fetcher's lanes have ended.
     pub(crate) fn fetches_done(&mut self, now: Time, fetcher: usize, done: Vec<FetchDone>) {
         let mut fetched = Vec::with_capacity(done.len());
+        let mut freed = Vec::new();
         for FetchDone { token, fetched: mut report, summary, next } in done {
             if !self.ledger.fetched(token, fetcher, summary) {
                 StaleAnswer.record(&self.telemetry);
@@ -24,6 +25,9 @@ impl Desk {
                 desk.assigned = desk.assigned.saturating_sub(1);
             }
             self.count_fetch(token);
+            if self.sessions.wants_slots() {
+                freed.extend(self.ledger.get(token).map(|entry| entry.lease.url.host_key()));
+            }
             match next {
                 Next::Handle(page) => report.to_handlers = self.hand_over(token, page),
                 Next::Settle(settlement) => self.settle_at_once(token, settlement),
@@ -34,6 +38,7 @@ impl Desk {
             let ticket = self.frontier.fetched(now, fetched);
             self.submit(now, ticket, Completion::Fetched);
         }
+        freed.iter().for_each(|host| self.sessions.freed(now, host));
     }
 
     /// Takes the end of a fetcher: its fetches have crashed, and it is started again while the budget lasts.
@@ -118,6 +123,9 @@ impl Desk {
     }
 
     pub(super) fn fetched_applied(&mut self, report: &FetchedReport) {
+        if report.errands_ended {
+            self.sessions.stir();
+        }
         for _ in &report.stale {
             StaleAnswer.record(&self.telemetry);
         }

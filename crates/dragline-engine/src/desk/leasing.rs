@@ -1,11 +1,11 @@
 //! Grants leases to fetchers that have lanes free, as far as every credit allows.
 
-use dragline_core::frontier::{LeaseReport, OfferBatch, Skipped, Want};
+use dragline_core::frontier::{Lease, LeaseReport, OfferBatch, Skipped, Want};
 use dragline_core::{Decision, Source, Time};
 use dragline_sink::{Record, RecordKind, SkippedRecord};
 use dragline_telemetry::events::{RobotsDecided, UrlSkipped, UrlsOffered};
 
-use super::{Completion, Course, Desk, LEASES_MAX, SEED_FAULTS_MAX};
+use super::{Completion, Course, Desk, LEASES_MAX, SEED_FAULTS_MAX, SESSION_ERRANDS_MAX};
 
 impl Desk {
     /// Offers URLs that no page named.
@@ -34,6 +34,28 @@ impl Desk {
             }
             fruitless = if self.lease_bore_fruit { 0 } else { fruitless + 1 };
         }
+        if !self.may_lease() {
+            self.lease_for_sessions(now);
+        }
+    }
+
+    /// Leases an errand that a session waits for although pages or bytes are used up: the handlers that hold them may
+    /// be those that wait for the session.
+    fn lease_for_sessions(&mut self, now: Time) {
+        let running = matches!(self.course, Course::Running) && !self.paused && !self.leasing;
+        let room = self.ledger.len() < self.pages_max + SESSION_ERRANDS_MAX;
+        if !(running && room && self.sessions.wants_robots()) {
+            return;
+        }
+        // Its settle must not wait for what may never come.
+        let settles = self.sinks.iter().all(super::SinkEdge::has_credit);
+        let Some(fetcher) = self.fetchers.iter().position(super::FetcherDesk::has_lane).filter(|_| settles)
+        else {
+            return;
+        };
+        if let Some(lease) = self.frontier.lease_wanted(now, fetcher) {
+            self.assign(fetcher, vec![lease]);
+        }
     }
 
     /// Whether every credit but those of lanes allows another lease.
@@ -57,9 +79,12 @@ impl Desk {
         self.lease_bore_fruit = !leases.is_empty() || !skipped.is_empty();
         RobotsDecided { tally: robots }.record(&self.telemetry);
         self.tell_skipped(now, skipped);
-        if leases.is_empty() {
-            return;
+        if !leases.is_empty() {
+            self.assign(fetcher, leases);
         }
+    }
+
+    fn assign(&mut self, fetcher: usize, leases: Vec<Lease>) {
         for lease in &leases {
             self.ledger.open(lease.clone(), fetcher);
         }

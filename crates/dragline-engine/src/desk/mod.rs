@@ -8,12 +8,15 @@
 //!
 //! The supervisor actor owns one `Desk`, calls it once for each message and carries out the [`Orders`] it returns.
 //! Credits are counted here and taken in one order only: page (ledger), lane (fetcher), handler (roster), sink (edge).
+//! Sessions take no part in this: they ask for slots of hosts ([`sessions`]) and fetch for themselves.
 
+mod admitting;
 mod answers;
 mod ending;
 mod fetches;
 mod leasing;
 mod orders;
+mod sessions;
 mod settling;
 mod sink_edge;
 #[cfg(test)]
@@ -22,6 +25,7 @@ mod tests;
 pub use orders::{End, Problem};
 
 pub(crate) use orders::{Completion, Hand, Orders};
+pub(crate) use sessions::{Ask, AskId, Hindrance, Reply};
 pub(crate) use sink_edge::SinkEdge;
 
 use std::collections::VecDeque;
@@ -42,6 +46,7 @@ use dragline_telemetry::{CreditUse, LabelId, Telemetry};
 
 use crate::handler::Route;
 use crate::messages::Status;
+use sessions::Sessions;
 use settling::Awaited;
 
 /// How long records may wait for a commit.
@@ -52,6 +57,9 @@ const SEED_FAULTS_MAX: usize = 10;
 
 /// Leases granted to one fetcher in one order; more are granted with its next answer.
 const LEASES_MAX: usize = 64;
+
+/// Errands leased beyond the page credits, because a session waits for them.
+const SESSION_ERRANDS_MAX: usize = 1;
 
 /// Tells how many bytes credits are in use.
 pub(crate) type BytesCredits = Arc<dyn Fn() -> CreditUse + Send + Sync>;
@@ -179,6 +187,7 @@ pub(crate) struct Desk {
     totals: Totals,
     joined: Vec<Arc<str>>,
     seed_faults: Vec<String>,
+    sessions: Sessions,
     orders: Orders,
 }
 
@@ -222,6 +231,7 @@ impl Desk {
             totals: Totals::default(),
             joined: Vec::new(),
             seed_faults: Vec::new(),
+            sessions: Sessions::default(),
             orders: Orders::default(),
         };
         for (index, route) in desk.routes.iter_mut().enumerate() {
@@ -237,10 +247,12 @@ impl Desk {
         self.abandon_overdue(now);
         self.settle(now);
         self.hand(now);
+        self.admit_sessions(now);
         self.lease(now);
         self.end();
         self.commit(now);
         self.end();
+        self.dismiss_sessions();
         debug_assert!(self.holds());
         let written = self.sinks.iter_mut().enumerate();
         self.orders.write = written
@@ -340,7 +352,7 @@ impl Desk {
     /// Whether what must always hold does.
     fn holds(&self) -> bool {
         let lanes = self.fetchers.iter().all(|fetcher| fetcher.assigned <= fetcher.lanes);
-        lanes && self.ledger.len() <= self.pages_max && self.frontier.stats().adds_up()
+        lanes && self.ledger.len() <= self.pages_max + SESSION_ERRANDS_MAX && self.frontier.stats().adds_up()
     }
 }
 

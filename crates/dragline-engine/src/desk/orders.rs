@@ -13,6 +13,8 @@ use dragline_core::roster::WorkerId;
 use dragline_core::{Page, Time};
 use dragline_sink::Record;
 
+use super::sessions::{AskId, Reply};
+
 /// How a crawl ended, and why when it had to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
@@ -80,6 +82,8 @@ pub(crate) struct Orders {
     pub(crate) abandon: Vec<(usize, WorkerId)>,
     /// Fetchers to start again, not before a time.
     pub(crate) respawn: Vec<(usize, Time)>,
+    /// Answers for sessions.
+    pub(crate) admit: Vec<(AskId, Reply)>,
     /// Answers to wait for and bring back.
     pub(crate) later: Vec<Later>,
     /// The crawl is over.

@@ -109,6 +109,7 @@ impl Desk {
                 }
             }
             SettleResult::Errand => {
+                self.sessions.stir();
                 if let (Purpose::Robots, Some(result)) =
                     (entry.lease.purpose, robots.as_ref().and_then(RobotsResult::of))
                 {

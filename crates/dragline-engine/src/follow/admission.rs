@@ -7,18 +7,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dragline_core::Time;
 use dragline_core::decision::Decision;
 use dragline_core::disposition::SkipReason;
-use dragline_core::fetch::Phase;
 use dragline_core::frontier::{Admission, Fetched, HostId, HostTable};
 use dragline_core::rules::PolitenessRules;
 use dragline_core::url::HostKey;
-use dragline_core::{Outcome, Time};
 use dragline_telemetry::Telemetry;
 use dragline_telemetry::events::BackoffStarted;
 use tokio::sync::{Notify, Semaphore};
 
-use super::gate::{Refusal, cancelled};
+use super::gate::Refusal;
 use crate::clock::Clock;
 
 /// Hosts that are remembered, unless more are in use: so many clocks take about 5 MB.
@@ -83,10 +82,7 @@ impl Hosts {
     pub(super) async fn admit(self: &Rc<Self>, host: &HostKey, deadline: Time) -> Result<OwnSlot, Refusal> {
         let id = self.enter(host);
         let line = self.line(id);
-        let too_late = || {
-            let message = format!("the deadline passed while waiting for a turn at {host}");
-            Refusal::new(Outcome::Timeout, Phase::Queue, message)
-        };
+        let too_late = || Refusal::too_late(host);
         let turn = self.until(deadline, line.turn.acquire()).await.ok_or_else(too_late)?;
         loop {
             let now = self.clock.now();
@@ -99,18 +95,11 @@ impl Hosts {
                     drop(turn);
                     return Ok(OwnSlot { hosts: Rc::clone(self), id, released: false });
                 }
-                Admission::Refused(reason) => {
-                    let message = format!("{host} is left alone: {reason}");
-                    return Err(Refusal::new(Outcome::Deferred, Phase::Queue, message));
+                Admission::Refused(reason) => return Err(Refusal::parked(host, reason)),
+                Admission::BackingOff(at) if at > deadline => {
+                    return Err(Refusal::backing_off(host, at - now));
                 }
-                Admission::NotBefore(at) => {
-                    if at > deadline && self.is_backing_off(id) {
-                        let wait =
-                            Duration::from_millis(u64::try_from((at - now).as_millis()).unwrap_or(u64::MAX));
-                        let message =
-                            format!("{host} asks to be left alone for {wait:?}, longer than the deadline");
-                        return Err(Refusal::new(Outcome::Deferred, Phase::Queue, message));
-                    }
+                Admission::NotBefore(at) | Admission::BackingOff(at) => {
                     // Whichever comes first: the host's time, a free slot, or the end of patience.
                     let woken = self.until(at.min(deadline), line.freed.notified()).await;
                     tracing::trace!(target: "dragline::fetch", %host, early = woken.is_some(), "asks again");
@@ -156,10 +145,6 @@ impl Hosts {
             tracing::debug!(target: "dragline::fetch", hosts = folded.len(), "forgot idle hosts");
         }
         table.enter(host)
-    }
-
-    fn is_backing_off(&self, id: HostId) -> bool {
-        self.table.borrow().clock(id).is_backing_off()
     }
 
     fn line(&self, id: HostId) -> Rc<Line> {
@@ -217,7 +202,7 @@ impl OwnSlot {
 impl Drop for OwnSlot {
     fn drop(&mut self) {
         if !self.released {
-            self.give_back(&cancelled());
+            self.give_back(&Fetched::cancelled());
         }
     }
 }

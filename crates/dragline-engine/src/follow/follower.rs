@@ -21,6 +21,7 @@ use dragline_telemetry::labels::RetryReason;
 
 use super::admission::Hosts;
 use super::again::Attempts;
+use super::crawl_gate::CrawlGate;
 use super::gate::{Gate, OwnGate, Refusal, Slot};
 use super::next;
 use super::robots::{RobotsMemory, RobotsWord};
@@ -143,6 +144,17 @@ impl Follower {
         let chance = RefCell::new(Chance::new(seed));
         let inner = Inner { rules, wire, gate: Gate::Own(Rc::new(own)), log_urls, chance };
         Self { inner: Rc::new(inner), tasks: Rc::new(RefCell::new(tasks)) }
+    }
+
+    /// Starts one whose fetches pass the gate of a running crawl, which keeps time, hosts and robots.txt in its place.
+    /// Somebody else cares for the transport.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the session of a crawl is its user"))]
+    pub(crate) fn through(gate: CrawlGate, parts: FollowerParts) -> Self {
+        let FollowerParts { rules, transport, log_urls, telemetry, seed, .. } = parts;
+        let wire = Wire { clock: gate.clock(), transport, telemetry };
+        let chance = RefCell::new(Chance::new(seed));
+        let inner = Inner { rules, wire, gate: Gate::Crawl(Rc::new(gate)), log_urls, chance };
+        Self { inner: Rc::new(inner), tasks: Rc::default() }
     }
 
     /// Fetches one URL to its end. The deadline of its limits is for everything together: waiting for its turn at

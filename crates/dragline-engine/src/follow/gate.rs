@@ -10,9 +10,11 @@ use dragline_core::cookies::CookieJar;
 use dragline_core::fetch::{FetchLimits, FetchResponse, Phase};
 use dragline_core::frontier::{Fetched, Token};
 use dragline_core::rules::CrawlRules;
-use dragline_core::{CanonicalUrl, Outcome, Time, Wall, http_fields};
+use dragline_core::url::HostKey;
+use dragline_core::{CanonicalUrl, Outcome, SkipReason, Time, Wall, http_fields};
 
 use super::admission::{Hosts, OwnSlot};
+use super::crawl_gate::{CrawlGate, CrawlSlot};
 use super::robots::{self, Answer, RobotsMemory, RobotsWord};
 use super::wire::Wire;
 use crate::spawn::Tasks;
@@ -22,6 +24,8 @@ use crate::spawn::Tasks;
 pub(super) enum Gate {
     /// The follower itself: it keeps a host table and the robots.txt it has read.
     Own(Rc<OwnGate>),
+    /// A running crawl.
+    Crawl(Rc<CrawlGate>),
 }
 
 /// What the follower's own gate is made of.
@@ -42,6 +46,8 @@ pub(super) struct OwnGate {
 pub(super) enum Slot {
     /// Of the follower's own host table.
     Own(OwnSlot),
+    /// Of the host table of a running crawl.
+    Crawl(CrawlSlot),
 }
 
 /// What came of asking at the gate.
@@ -65,6 +71,24 @@ pub(super) struct Refusal {
 impl Refusal {
     pub(super) fn new(outcome: Outcome, phase: Phase, message: impl Into<String>) -> Self {
         Self { outcome, phase, message: message.into() }
+    }
+
+    /// Refuses what could not wait any longer for a host.
+    pub(super) fn too_late(host: &HostKey) -> Self {
+        let message = format!("the deadline passed while waiting for a turn at {host}");
+        Self::new(Outcome::Timeout, Phase::Queue, message)
+    }
+
+    /// Refuses what would wait too long: a host backs off.
+    pub(super) fn backing_off(host: &HostKey, wait: Duration) -> Self {
+        let wait = Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        let message = format!("{host} asks to be left alone for {wait:?}, longer than the deadline");
+        Self::new(Outcome::Deferred, Phase::Queue, message)
+    }
+
+    /// Refuses what is at a host that was given up.
+    pub(super) fn parked(host: &HostKey, reason: SkipReason) -> Self {
+        Self::new(Outcome::Deferred, Phase::Queue, format!("{host} is left alone: {reason}"))
     }
 }
 
@@ -93,15 +117,17 @@ impl Gate {
                 };
                 Passage { robots: answer.word, robots_line: answer.line, slot }
             }
+            Self::Crawl(crawl) => crawl.pass(url, ask_robots, deadline).await,
         }
     }
 }
 
 impl Slot {
-    /// Returns the gap that the host keeps at this moment.
+    /// Returns the gap that the host keeps at this moment; `None` when only the crawl knows.
     pub(super) fn gap(&self) -> Option<Duration> {
         match self {
             Self::Own(slot) => Some(slot.gap()),
+            Self::Crawl(_) => None,
         }
     }
 
@@ -117,18 +143,7 @@ impl Slot {
         };
         match self {
             Self::Own(slot) => slot.release(&fetched),
+            Self::Crawl(slot) => slot.release(fetched),
         }
-    }
-}
-
-/// What a host's clock is told of a fetch that was dropped under way.
-pub(super) const fn cancelled() -> Fetched {
-    Fetched {
-        token: Token(0),
-        outcome: Outcome::Cancelled,
-        status: None,
-        ttfb: None,
-        retry_after: None,
-        to_handlers: false,
     }
 }

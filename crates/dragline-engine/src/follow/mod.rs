@@ -12,11 +12,16 @@
 
 mod admission;
 mod again;
+mod crawl_gate;
 mod follower;
 mod gate;
 mod next;
 mod robots;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use follower::{FollowOptions, Followed, Follower, FollowerParts};
 pub use robots::RobotsWord;
+
+pub(crate) use crawl_gate::CrawlGate;

@@ -278,7 +278,8 @@ fn as_refusal(response: &FetchResponse, message: &str) -> Refusal {
     }
 }
 
-fn unreachable(place: &CanonicalUrl, mut refusal: Refusal) -> Refusal {
+/// Refuses what a robots.txt, which could not be had, may forbid.
+pub(super) fn unreachable(place: &CanonicalUrl, mut refusal: Refusal) -> Refusal {
     let why = "could not be had, which means complete disallow";
     refusal.message = format!("{place} {why}: {}", refusal.message);
     refusal

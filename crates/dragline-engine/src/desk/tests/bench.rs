@@ -6,7 +6,7 @@ use dragline_core::digest::{FetchDone, digest};
 use dragline_core::fetch::{FetchResponse, Phase};
 use dragline_core::frontier::{
     Admission, CommitId, Drain, Fetched, FetchedReport, FrontierStats, Lease, LeaseReport, MemFrontier,
-    OfferFrom, OfferReport, Settle, SettleReport, Want,
+    OfferFrom, OfferReport, RobotsView, Settle, SettleReport, Want,
 };
 use dragline_core::ledger::Answer;
 use dragline_core::roster::{PoolRules, WorkerId};
@@ -32,6 +32,7 @@ pub(super) struct Setup {
     pub(super) pool: PoolRules,
     pub(super) restarts: RestartRules,
     pub(super) lazy: bool,
+    pub(super) obey_robots: bool,
 }
 
 impl Default for Setup {
@@ -46,6 +47,7 @@ impl Default for Setup {
             pool: PoolRules::default(),
             restarts: RestartRules::default(),
             lazy: false,
+            obey_robots: false,
         }
     }
 }
@@ -90,6 +92,12 @@ impl Frontier for Lazy {
     fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched) -> FetchedReport {
         self.0.release(now, host, fetched)
     }
+    fn robots(&mut self, now: Time, url: &CanonicalUrl) -> RobotsView {
+        self.0.robots(now, url)
+    }
+    fn lease_wanted(&mut self, now: Time, fetcher: usize) -> Option<Lease> {
+        self.0.lease_wanted(now, fetcher)
+    }
     fn extend(&mut self, now: Time, tokens: &[Token], until: Time) -> Ticket<u32> {
         later(self.0.extend(now, tokens, until))
     }
@@ -128,7 +136,7 @@ impl Bench {
     /// Opens a desk, starts its fetchers and workers, and offers the seeds.
     pub(super) fn new(setup: Setup) -> Self {
         let mut rules = CrawlRules::default();
-        rules.robots.obey = false;
+        rules.robots.obey = setup.obey_robots;
         rules.politeness.adaptive = false;
         rules.politeness.delay = setup.delay;
         let rules = Arc::new(rules);

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::task::{Context, Poll, Waker};
 
 use dragline_core::chance::Chance;
-use dragline_core::frontier::Lease;
+use dragline_core::frontier::{Fetched, Lease};
 use dragline_core::report::Ended;
 use dragline_core::roster::{DiedWhile, PoolRules, WorkerId};
-use dragline_core::{Outcome, Wall};
+use dragline_core::{CanonicalUrl, Outcome, Wall};
 use dragline_sink::Record;
 
 use super::super::orders::Later;
@@ -27,6 +27,10 @@ struct World {
     told: BTreeMap<String, u32>,
     workers: BTreeSet<WorkerId>,
     ended: Option<End>,
+    /// Asks of sessions that wait, and that hold a slot.
+    asks: Vec<AskId>,
+    slots: Vec<AskId>,
+    asked: u64,
 }
 
 impl World {
@@ -53,6 +57,11 @@ impl World {
         self.starting.extend(orders.start.into_iter().map(|(route, worker, _)| (route, worker)));
         self.respawning.extend(orders.respawn.into_iter().map(|(fetcher, _)| fetcher));
         self.later.extend(orders.later);
+        for (id, reply) in orders.admit {
+            let at = self.asks.iter().position(|ask| *ask == id).expect("an ask is answered once");
+            self.asks.swap_remove(at);
+            self.slots.extend(reply.slot.is_ok().then_some(id));
+        }
         self.ended = self.ended.take().or(orders.ended);
     }
 
@@ -98,6 +107,7 @@ impl World {
                 }
             }
             14 => self.kill(bench, draw / 16),
+            15 if draw % 3 < 2 => self.session(bench, draw / 48),
             _ => {
                 bench.now += Duration::from_millis(u64::try_from(draw % 500).unwrap_or(1));
             }
@@ -110,6 +120,27 @@ impl World {
                 Poll::Ready(completion) => bench.desk.complete(bench.now, completion),
                 Poll::Pending => self.later.push_front(answer),
             }
+        }
+    }
+
+    /// A session asks, goes away, or gives a slot back.
+    fn session(&mut self, bench: &mut Bench, draw: usize) {
+        if let Some(id) = self.slots.pop() {
+            match draw % 4 {
+                0 => bench.desk.session_withdraws(bench.now, id),
+                _ => bench.desk.session_releases(bench.now, id, &Fetched::cancelled()),
+            }
+        } else if draw % 4 == 1 {
+            if let Some(id) = self.asks.pop() {
+                bench.desk.session_withdraws(bench.now, id);
+            }
+        } else if self.asks.len() < 8 {
+            let id = AskId(self.asked);
+            self.asked += 1;
+            let url = CanonicalUrl::parse(&format!("http://h{}.test/session", draw % 7)).expect("a URL");
+            let ask = Ask { url, ask_robots: draw.is_multiple_of(3), deadline: Time::MAX };
+            bench.desk.session_asks(id, ask);
+            self.asks.push(id);
         }
     }
 
@@ -129,7 +160,9 @@ impl World {
 
 #[test]
 fn whatever_happens_in_whatever_order_every_url_ends_once() {
-    for seed in 0..150_u64 {
+    for seed in 0..200_u64 {
+        // Where robots.txt is obeyed, it may be found unreachable.
+        let obey_robots = seed >= 150;
         let mut chance = Chance::new(seed);
         let lazy = seed % 2 == 0;
         let restarts = RestartRules { most: 1_000, ..RestartRules::default() };
@@ -146,6 +179,7 @@ fn whatever_happens_in_whatever_order_every_url_ends_once() {
             pool,
             restarts,
             lazy,
+            obey_robots,
             ..Setup::default()
         };
         let mut bench = Bench::new(setup);
@@ -162,10 +196,12 @@ fn whatever_happens_in_whatever_order_every_url_ends_once() {
             assert!(turns < 100_000, "seed {seed} hangs: {:?}", bench.desk.status(bench.now));
         }
         assert_eq!(world.ended, Some(End::because(Ended::Finished)), "seed {seed}");
+        world.take(bench.orders(), sinks);
+        assert_eq!(world.asks, [], "seed {seed}: the end was told to every session");
         let stats = bench.desk.status(bench.now).stats;
         assert!(stats.adds_up() && stats.pending == 0, "seed {seed}: {stats:?}");
         assert_eq!(stats.discovered, u64::from(hosts * pages));
-        assert_eq!(world.told.len(), 30, "seed {seed}: each URL has a record");
+        assert!(obey_robots || world.told.len() == 30, "seed {seed}: each URL has a record");
         assert!(world.told.values().all(|&count| count == 1), "seed {seed}: {:?}", world.told);
     }
 }

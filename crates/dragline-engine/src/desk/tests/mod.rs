@@ -3,3 +3,4 @@
 mod bench;
 mod decisions;
 mod disorder;
+mod sessions;

@@ -1,0 +1,3 @@
+//! Follows fetches where no other crate can: behind the gate of a crawl.
+
+mod crawl;
