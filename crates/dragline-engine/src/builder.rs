@@ -21,6 +21,7 @@ use crate::crawl::Crawl;
 use crate::handler::Route;
 use crate::network::Network;
 use crate::placement::Placement;
+use crate::session::{CrawlSessions, Executor, Session};
 
 /// Settles that may be on their way to a sink unless it says otherwise.
 const SINK_CREDITS: usize = 256;
@@ -58,6 +59,8 @@ pub struct CrawlBuilder {
     pub(crate) handle_signals: bool,
     pub(crate) metrics: Vec<Box<dyn Collector>>,
     pub(crate) origins: Option<Origins>,
+    pub(crate) sessions: CrawlSessions,
+    pub(crate) session_workers: Option<usize>,
 }
 
 impl Default for CrawlBuilder {
@@ -99,6 +102,8 @@ impl CrawlBuilder {
             handle_signals: false,
             metrics: Vec::new(),
             origins: None,
+            sessions: CrawlSessions::new(),
+            session_workers: None,
         }
     }
 
@@ -262,6 +267,25 @@ impl CrawlBuilder {
         self
     }
 
+    /// Returns a session of the crawl, for handlers to fetch with: its fetches share the crawl's politeness, robots.txt,
+    /// guard, connections and metrics, and are no URLs of the crawl. What they start waits until the crawl has begun
+    /// and is cancelled when it ends. They have the limits set so far.
+    pub fn session(&self) -> Session {
+        self.sessions.session(&self.rules, &self.limits)
+    }
+
+    /// Sets how many fetches of its sessions may be under way; by default as many as those of the crawl, beside them.
+    pub const fn session_workers(mut self, fetches: usize) -> Self {
+        self.session_workers = Some(fetches);
+        self
+    }
+
+    /// Runs the callbacks of its sessions on this executor; by default on one with a thread for each core.
+    pub fn session_executor(self, executor: &Executor) -> Self {
+        self.sessions.set_executor(executor);
+        self
+    }
+
     /// Checks everything that can be checked before the start, and reads the files that the network needs.
     ///
     /// # Errors
@@ -277,6 +301,9 @@ impl CrawlBuilder {
         }
         if self.concurrency == 0 {
             faults.push(BuildError::Zero("concurrency"));
+        }
+        if self.session_workers == Some(0) {
+            faults.push(BuildError::Zero("session_workers"));
         }
         if self.pages_max == Some(0) {
             faults.push(BuildError::Zero("pages_max"));

@@ -21,13 +21,14 @@ use crate::clock::Clock;
 use crate::control::{Control, CrawlEnd, Signal};
 use crate::desk::{BytesCredits, Desk, DeskParts, SinkEdge};
 use crate::fetcher::{FetcherGauges, FetcherParts};
-use crate::follow::CrawlGate;
+use crate::follow::{CrawlGate, GateCredits};
 use crate::handler::Route;
 use crate::handler_host::WorkerContext;
 use crate::messages::{Appoint, Drain, Gather, GetSnapshot, Halt, Interrupt, Pause, Status, Stop};
 use crate::metrics::Metrics;
 use crate::placement::Placement;
 use crate::post::{Mailbox, Post};
+use crate::session::Session;
 use crate::spawn::{Seat, Tasks};
 use crate::supervisor::{RouteParts, Supervisor, SupervisorParts};
 
@@ -113,6 +114,8 @@ impl Plumbing {
     fn start(self, parts: CrawlBuilder) -> RunningCrawl {
         let Self { clock, telemetry, .. } = &self;
         let (clock, telemetry) = (*clock, Arc::clone(telemetry));
+        parts.sessions.begin(&telemetry, parts.log_urls, self.session_lanes(&parts));
+        let session = parts.session();
         let gauges: Vec<Arc<FetcherGauges>> = self.lanes.iter().map(|_| Arc::default()).collect();
         let metrics = Metrics {
             telemetry: Arc::clone(&telemetry),
@@ -142,15 +145,24 @@ impl Plumbing {
             tasks.spawn(listen_for_signals(control.clone()));
         }
         let supervisor_seat = self.placement.supervisor();
-        let session_credits = self.session_credits();
-        let supervisor = self.start_supervisor(parts, gauges, control.clone(), &supervisor_seat);
+        let credits = GateCredits::new(2 * self.session_lanes(&parts));
+        #[cfg(test)]
+        let test_credits = credits.clone();
+        let supervisor = self.start_supervisor(parts, gauges, control.clone(), &supervisor_seat, credits);
         control.send(Appoint(supervisor.clone()));
         if metrics.try_send(Appoint(supervisor.clone())).is_err() {
             tracing::error!(target: "dragline::actor", "the metrics actor did not start");
         }
         let control = control.addr().clone();
-        let gate = CrawlGate::new(clock, supervisor.clone(), session_credits);
-        let handle = CrawlHandle { control, metrics, telemetry, gate, _metrics_seat: metrics_seat };
+        let handle = CrawlHandle {
+            control,
+            metrics,
+            telemetry,
+            session,
+            #[cfg(test)]
+            gate: CrawlGate::new(clock, supervisor.clone(), test_credits),
+            _metrics_seat: metrics_seat,
+        };
         RunningCrawl { handle, end, supervisor, _tasks: tasks, _supervisor_seat: supervisor_seat }
     }
 
@@ -160,12 +172,13 @@ impl Plumbing {
         gauges: Vec<Arc<FetcherGauges>>,
         control: Post<Control>,
         seat: &Seat,
+        credits: GateCredits,
     ) -> Post<Supervisor> {
+        let capacity = self.mailbox_capacity(&parts);
         let rules = Arc::new(parts.rules);
         let hints = Arc::new(SeenHints::default());
         let fingerprinter = Fingerprinter::new(self.seed);
         let pages_max = parts.pages_max.unwrap_or(2 * parts.concurrency).max(1);
-        let capacity = self.mailbox_capacity(&parts.sinks);
         let bodies = Arc::clone(&self.bodies);
         let bytes: BytesCredits = Arc::new(move || CreditUse { in_use: bodies.in_use(), max: bodies.max() });
         let route_parts = self.routes.iter().map(|route| RouteParts {
@@ -188,6 +201,8 @@ impl Plumbing {
             keyring: parts.network.keyring(Vec::new()),
             transport: self.transport,
             telemetry: Arc::clone(&self.telemetry),
+            sessions: Some((parts.sessions.line(), credits)),
+            seed: self.seed,
         };
         let mailbox = Mailbox::open(&self.telemetry, "supervisor", capacity);
         let supervisor = SupervisorParts {
@@ -214,25 +229,26 @@ impl Plumbing {
                 seed: self.seed,
             }),
             sinks: parts.sinks,
+            sessions: parts.sessions,
         };
         let addr = seat.start(capacity, move || Supervisor::new(supervisor));
         Post::new(addr, mailbox)
     }
 
     /// Returns the sum of the credits whose return can be under way at once.
-    fn mailbox_capacity(&self, sinks: &[(Box<dyn dragline_sink::Sink>, usize)]) -> usize {
+    fn mailbox_capacity(&self, parts: &CrawlBuilder) -> usize {
         let lanes: usize = self.lanes.iter().sum();
         let handlers: usize =
             self.routes.iter().map(|route| route.pool.workers.max(1) * (route.pool.credits.max(1) + 2)).sum();
-        let sinks: usize = sinks.iter().map(|(_, credits)| credits + 4).sum();
-        let sessions = self.session_credits() * CrawlGate::MESSAGES_PER_CREDIT;
+        let sinks: usize = parts.sinks.iter().map(|(_, credits)| credits + 4).sum();
+        let sessions = 2 * self.session_lanes(parts) * CrawlGate::MESSAGES_PER_CREDIT;
         lanes + handlers + sinks + sessions + MAILBOX_SLACK
     }
 
-    /// Returns how many asks and slots of sessions may be outstanding: two for each lane, so that a lane asks for its
-    /// next slot before the one that it gave back has been counted.
-    fn session_credits(&self) -> usize {
-        2 * self.lanes.iter().sum::<usize>()
+    /// Returns the lanes of sessions. Each has two credits for asks and slots, so that it asks for its next slot before
+    /// the one that it gave back has been counted.
+    fn session_lanes(&self, parts: &CrawlBuilder) -> usize {
+        parts.session_workers.unwrap_or_else(|| self.lanes.iter().sum())
     }
 }
 
@@ -364,6 +380,8 @@ pub struct CrawlHandle {
     control: Addr<Control>,
     metrics: Addr<Metrics>,
     telemetry: Arc<Telemetry>,
+    session: Session,
+    #[cfg(test)]
     gate: CrawlGate,
     /// Keeps the metrics actor's thread for as long as somebody may ask.
     _metrics_seat: Arc<Seat>,
@@ -375,8 +393,13 @@ impl CrawlHandle {
         &self.telemetry
     }
 
+    /// Returns a session of the crawl: see [`CrawlBuilder::session`].
+    pub fn session(&self) -> Session {
+        self.session.clone()
+    }
+
     /// Returns the gate that fetches of sessions pass.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the session of a crawl is its user"))]
+    #[cfg(test)]
     pub(crate) const fn gate(&self) -> &CrawlGate {
         &self.gate
     }

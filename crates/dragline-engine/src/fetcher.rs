@@ -18,9 +18,11 @@ use dragline_telemetry::Telemetry;
 use dragline_telemetry::events::FetchFinished;
 
 use crate::clock::Clock;
+use crate::follow::{CrawlGate, GateCredits};
 use crate::lanes::{LaneQueue, Outbox, isolate};
 use crate::messages::{Assign, FetcherStarted, FetchesDone};
 use crate::post::{Mailbox, Post};
+use crate::session::SessionLine;
 use crate::spawn::Tasks;
 use crate::supervisor::Supervisor;
 
@@ -43,6 +45,10 @@ pub(crate) struct FetcherParts {
     pub(crate) keyring: Option<Arc<Keyring>>,
     pub(crate) transport: Arc<dyn TransportFactory>,
     pub(crate) telemetry: Arc<Telemetry>,
+    /// What sessions of the crawl start, for the one fetcher that carries it out, and the credits of its gate.
+    pub(crate) sessions: Option<(SessionLine, GateCredits)>,
+    /// Feeds the jitter of waits between attempts of sessions.
+    pub(crate) seed: u64,
 }
 
 /// What a fetcher tells the metrics actor without a message.
@@ -139,6 +145,11 @@ impl Actor for Fetcher {
             self.tasks.spawn(lane.run());
         }
         self.tasks.spawn(outbox.run());
+        if let Some((line, credits)) = self.parts.sessions.clone() {
+            let gate = CrawlGate::new(self.parts.clock, self.supervisor.clone(), credits);
+            let transport = Rc::clone(&self.transport);
+            self.tasks.spawn(line.serve(gate, self.parts.clone(), transport, self.parts.seed));
+        }
         self.supervisor.send(FetcherStarted { fetcher: self.index });
         self.watch_lag(ctx);
         ctx.run_interval(TRANSPORT_TICK, |fetcher, _| {

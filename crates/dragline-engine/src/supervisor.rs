@@ -23,6 +23,7 @@ use crate::messages::{
 };
 use crate::placement::Placement;
 use crate::post::{Mailbox, Post};
+use crate::session::CrawlSessions;
 use crate::sink_actor::SinkActor;
 use crate::spawn::Seat;
 
@@ -50,6 +51,8 @@ pub(crate) struct SupervisorParts {
     pub(crate) sinks: Vec<(Box<dyn Sink>, usize)>,
     pub(crate) control: Post<Control>,
     pub(crate) mailbox: Mailbox,
+    /// What ends with the supervisor.
+    pub(crate) sessions: CrawlSessions,
 }
 
 /// The supervisor: the one place where order is made.
@@ -76,6 +79,8 @@ pub(crate) struct Supervisor {
     sink_lost: bool,
     wake: Option<(Time, SpawnHandle)>,
     askers: Askers,
+    /// Ended with this actor, which alone can admit them.
+    _sessions: CrawlSessions,
 }
 
 impl Supervisor {
@@ -101,6 +106,7 @@ impl Supervisor {
             sink_lost: false,
             wake: None,
             askers: Askers::default(),
+            _sessions: parts.sessions,
         }
     }
 
@@ -213,7 +219,10 @@ impl Supervisor {
         let (lanes, gauges) = self.lanes.get(index).cloned().unwrap_or_default();
         let capacity = lanes + 1;
         let mailbox = Mailbox::open(&self.fetcher_parts.telemetry, "fetcher", capacity);
-        let (parts, supervisor, own) = (self.fetcher_parts.clone(), self.post(ctx), mailbox.clone());
+        let (mut parts, supervisor, own) = (self.fetcher_parts.clone(), self.post(ctx), mailbox.clone());
+        if index > 0 {
+            parts.sessions = None;
+        }
         let addr = seat.start(capacity, move || Fetcher::new(index, lanes, parts, gauges, supervisor, own));
         Post::new(addr, mailbox)
     }

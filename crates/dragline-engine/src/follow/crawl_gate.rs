@@ -22,9 +22,22 @@ use crate::supervisor::Supervisor;
 pub(crate) struct CrawlGate {
     clock: Clock,
     supervisor: Post<Supervisor>,
+    credits: GateCredits,
+}
+
+/// What all gates of one crawl share: as many asks and slots at a time as there are credits.
+#[derive(Clone, Debug)]
+pub(crate) struct GateCredits {
     /// One for each ask, from before it is sent until the supervisor has handled its end.
     credits: Arc<Semaphore>,
+    /// The next ask's number.
     next: Arc<AtomicU64>,
+}
+
+impl GateCredits {
+    pub(crate) fn new(credits: usize) -> Self {
+        Self { credits: Arc::new(Semaphore::new(credits)), next: Arc::default() }
+    }
 }
 
 /// A slot of a host of the crawl.
@@ -49,8 +62,8 @@ impl CrawlGate {
 
     /// Opens the gate for as many asks and slots at a time as there are credits, all sessions together; the
     /// supervisor's mailbox has room for their messages.
-    pub(crate) fn new(clock: Clock, supervisor: Post<Supervisor>, credits: usize) -> Self {
-        Self { clock, supervisor, credits: Arc::new(Semaphore::new(credits)), next: Arc::default() }
+    pub(crate) const fn new(clock: Clock, supervisor: Post<Supervisor>, credits: GateCredits) -> Self {
+        Self { clock, supervisor, credits }
     }
 
     /// Returns the crawl's clock.
@@ -79,8 +92,8 @@ impl CrawlGate {
 
     /// Asks the supervisor; `None` when it is gone.
     async fn ask(self: &Rc<Self>, ask: Ask) -> Option<(AskId, Reply)> {
-        let credit = Arc::clone(&self.credits).acquire_owned().await.ok()?;
-        let id = AskId(self.next.fetch_add(1, Ordering::Relaxed));
+        let credit = Arc::clone(&self.credits.credits).acquire_owned().await.ok()?;
+        let id = AskId(self.credits.next.fetch_add(1, Ordering::Relaxed));
         let (reply, answer) = oneshot::channel();
         let mut waiting = Waiting { gate: Rc::clone(self), id, answer, answered: false };
         self.supervisor.send(AskAdmission { id, ask, reply, credit });

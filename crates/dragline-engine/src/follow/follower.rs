@@ -148,7 +148,6 @@ impl Follower {
 
     /// Starts one whose fetches pass the gate of a running crawl, which keeps time, hosts and robots.txt in its place.
     /// Somebody else cares for the transport.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the session of a crawl is its user"))]
     pub(crate) fn through(gate: CrawlGate, parts: FollowerParts) -> Self {
         let FollowerParts { rules, transport, log_urls, telemetry, seed, .. } = parts;
         let wire = Wire { clock: gate.clock(), transport, telemetry };
@@ -165,27 +164,34 @@ impl Follower {
     /// # Cancel safety
     /// Dropping it closes its connection and gives its slot back.
     pub async fn fetch(&self, request: FetchRequest, options: FollowOptions) -> Followed {
-        self.fetch_since(request, options, self.inner.wire.clock.now()).await
+        self.fetch_after(request, options, Duration::ZERO).await
     }
 
-    /// As [`Follower::fetch`], for what has waited since `began`: its deadline runs from there.
+    /// As [`Follower::fetch`], for what has waited this long before: so much of its deadline has passed.
     ///
     /// # Cancel safety
     /// As [`Follower::fetch`].
-    pub async fn fetch_since(&self, request: FetchRequest, options: FollowOptions, began: Time) -> Followed {
+    pub async fn fetch_after(
+        &self,
+        request: FetchRequest,
+        options: FollowOptions,
+        waited: Duration,
+    ) -> Followed {
+        let began = self.inner.wire.clock.now();
+        let deadline = began + request.limits.deadline.saturating_sub(waited);
         let journey = RefCell::new(Journey {
             url: request.url.clone(),
             chain: Vec::new(),
             robots: RobotsWord::NotAsked,
             robots_line: None,
-            waited: self.inner.wire.clock.now() - began,
+            waited,
             attempts: Attempts::new(options.attempts_max),
         });
-        let mut response = match isolate(self.walk(request, options, began, &journey)).await {
+        let mut response = match isolate(self.walk(request, options, deadline, &journey)).await {
             Ok(response) => response,
             Err(panic) => FetchResponse::failed(Outcome::Crashed, Phase::Queue, panic),
         };
-        response.phases.total = self.inner.wire.clock.now() - began;
+        response.phases.total = waited + (self.inner.wire.clock.now() - began);
         let Journey { url, chain, robots, robots_line, waited, attempts } = journey.into_inner();
         tracing::debug!(
             target: "dragline::fetch",
@@ -205,10 +211,9 @@ impl Follower {
         &self,
         mut request: FetchRequest,
         options: FollowOptions,
-        began: Time,
+        deadline: Time,
         journey: &RefCell<Journey>,
     ) -> FetchResponse {
-        let deadline = began + request.limits.deadline;
         loop {
             let response = match self.persist(&request, options, deadline, journey).await {
                 Ok(response) => response,

@@ -24,4 +24,4 @@ mod wire;
 pub use follower::{FollowOptions, Followed, Follower, FollowerParts};
 pub use robots::RobotsWord;
 
-pub(crate) use crawl_gate::CrawlGate;
+pub(crate) use crawl_gate::{CrawlGate, GateCredits};

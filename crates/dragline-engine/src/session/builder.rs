@@ -16,7 +16,7 @@ use dragline_fetch::{AwcTransportFactory, BodyBudget, TransportFactory, Transpor
 use dragline_telemetry::escape::LoggedUrls;
 use dragline_telemetry::{Telemetry, TelemetryOptions};
 
-use super::crew;
+use super::crew::{self, Standing};
 use super::error::with_causes;
 use super::executor::Executor;
 use super::front::{Defaults, Session};
@@ -285,9 +285,8 @@ impl SessionBuilder {
         let clock = Clock::start();
         let hub = Hub::new(HubParts {
             clock,
-            executor,
-            telemetry: Some(Arc::clone(&telemetry)),
-            log_urls: self.log_urls,
+            executor: executor.into(),
+            telemetry: (telemetry, self.log_urls).into(),
             lanes_max,
             is_sequential: self.is_sequential,
         });
@@ -338,14 +337,9 @@ impl SessionBuilder {
     }
 
     fn own_executor(&mut self) -> Option<Executor> {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        match Executor::threads(self.callback_workers.unwrap_or_else(cores)).build() {
-            Ok(executor) => Some(executor),
-            Err(_) => {
-                self.fault(SessionBuildError::Zero("callback_workers"));
-                None
-            }
-        }
+        let Some(workers) = self.callback_workers else { return Some(Executor::for_cores()) };
+        let made = Executor::threads(workers).build();
+        made.map_err(|_| self.fault(SessionBuildError::Zero("callback_workers"))).ok()
     }
 
     fn own_telemetry(&mut self) -> Option<Arc<Telemetry>> {
@@ -452,10 +446,10 @@ impl Seat {
             cookies: self.defaults.cookies,
             keyring: self.defaults.keyring,
             log_urls: self.log_urls,
-            telemetry: self.hub.telemetry.clone(),
+            telemetry: self.hub.telemetry().cloned(),
             seed: self.seed,
         });
-        crew::serve(self.hub, follower).await;
+        crew::serve(self.hub, follower, Standing::default()).await;
     }
 }
 

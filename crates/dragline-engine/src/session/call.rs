@@ -211,7 +211,7 @@ impl Call {
                 let wakers = std::mem::take(&mut progress.wakers);
                 let bells: Vec<_> = progress.bells.iter().map(|(bell, _)| Arc::clone(bell)).collect();
                 drop(progress);
-                hub.executor.submit(self);
+                hub.executor().submit(self);
                 wakers.into_iter().for_each(Waker::wake);
                 bells.iter().for_each(|bell| bell.call_for_help());
                 return;
@@ -244,7 +244,7 @@ impl Call {
         let error = self.error(kind, message);
         tracing::warn!(
             target: "dragline::session",
-            url = %self.hub.log_urls.show(&self.url),
+            url = %self.hub.log_urls().show(&self.url),
             started_at = %self.place,
             thread = std::thread::current().name(),
             error = error.message(),
@@ -283,7 +283,7 @@ impl Call {
     fn finish_elsewhere(self: &Arc<Self>, failure: Option<SessionError>) {
         if self.hub.hooks.has_post() && !self.hooks_claimed.load(Ordering::Acquire) {
             self.lock().todo = Some(Todo::Hooks(failure));
-            self.hub.executor.submit(self);
+            self.hub.executor().submit(self);
         } else {
             self.complete(failure);
         }
@@ -363,7 +363,7 @@ impl Call {
         }
         if self.hub.hooks.has_post() && !self.hooks_claimed.load(Ordering::Acquire) {
             self.lock().todo = Some(Todo::Hooks(Some(failure)));
-            self.hub.executor.submit(self);
+            self.hub.executor().submit(self);
         }
         true
     }

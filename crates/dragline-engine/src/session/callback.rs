@@ -101,12 +101,12 @@ impl Callback {
             Err(fault) => fault.kind.callback_result(),
         };
         let took = clock.now() - began;
-        if let Some(telemetry) = &call.hub.telemetry {
+        if let Some(telemetry) = call.hub.telemetry() {
             telemetry.callback_ended(result, took);
         }
         tracing::debug!(
             target: "dragline::session",
-            url = %call.hub.log_urls.show(&call.url),
+            url = %call.hub.log_urls().show(&call.url),
             thread = std::thread::current().name(),
             result = result.name(),
             ?took,

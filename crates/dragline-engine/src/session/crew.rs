@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use dragline_core::Outcome;
+use dragline_core::auth::Keyring;
+use dragline_core::cookies::CookieJar;
 use dragline_core::fetch::{FetchResponse, Phase};
 
 use super::call::Call;
@@ -14,11 +16,18 @@ use super::hub::Hub;
 use crate::follow::{Followed, Follower};
 use crate::spawn::Tasks;
 
+/// What requests have that name none of their own.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Standing {
+    pub(super) cookies: Option<Arc<CookieJar>>,
+    pub(super) keyring: Option<Arc<Keyring>>,
+}
+
 /// Carries out what is started, until nothing more will be; lanes are tasks of the calling arbiter.
 ///
 /// # Cancel safety
 /// Dropping it ends its lanes; what they ran ends `crashed`.
-pub(super) async fn serve(hub: Arc<Hub>, follower: Follower) {
+pub(super) async fn serve(hub: Arc<Hub>, follower: Follower, standing: Standing) {
     let mut lanes = Tasks::default();
     let (mut started, mut asleep_until) = (0, None);
     loop {
@@ -35,7 +44,7 @@ pub(super) async fn serve(hub: Arc<Hub>, follower: Follower) {
         };
         errand.expired.iter().for_each(Call::expire);
         for lane in errand.start.clone() {
-            lanes.spawn(run_lane(Arc::clone(&hub), follower.clone(), lane));
+            lanes.spawn(run_lane(Arc::clone(&hub), follower.clone(), standing.clone(), lane));
         }
         (started, asleep_until) = (errand.start.end, errand.wake_at);
         if errand.is_over {
@@ -45,10 +54,10 @@ pub(super) async fn serve(hub: Arc<Hub>, follower: Follower) {
 }
 
 /// Runs one call after the other.
-async fn run_lane(hub: Arc<Hub>, follower: Follower, lane: usize) {
+async fn run_lane(hub: Arc<Hub>, follower: Follower, standing: Standing, lane: usize) {
     while let Some(call) = hub.next(lane).await {
         let held = Held { hub: &hub, lane, call: &call, is_over: false };
-        run(held, &follower).await;
+        run(held, &follower, &standing).await;
     }
 }
 
@@ -79,13 +88,16 @@ impl Drop for Held<'_> {
     }
 }
 
-async fn run(mut held: Held<'_>, follower: &Follower) {
+async fn run(mut held: Held<'_>, follower: &Follower, standing: &Standing) {
     let Some(order) = held.call.begin() else {
         held.is_over = true;
         return;
     };
     let call = held.call;
-    let mut fetching = pin!(follower.fetch_since(order.request, order.options, order.began));
+    let mut request = order.request;
+    request.cookies = request.cookies.or_else(|| standing.cookies.clone());
+    request.keyring = request.keyring.or_else(|| standing.keyring.clone());
+    let mut fetching = pin!(follower.fetch_after(request, order.options, held.hub.clock.now() - order.began));
     let followed = poll_fn(|cx| {
         if call.poll_cancelled(cx).is_ready() {
             return Poll::Ready(None);

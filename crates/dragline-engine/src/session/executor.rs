@@ -79,16 +79,7 @@ impl ExecutorOptions {
         if self.timeout.is_zero() {
             return Err(ExecutorError("a callback timeout of zero gives callbacks no time"));
         }
-        let pool = Pool {
-            clock: Clock::start(),
-            workers_max: self.workers,
-            timeout: self.timeout,
-            process: self.process,
-            state: Mutex::default(),
-            ready: Condvar::new(),
-            closing: Condvar::new(),
-        };
-        Ok(Executor(Arc::new(Owner(Arc::new(pool)))))
+        Ok(Executor::of(self))
     }
 }
 
@@ -103,6 +94,25 @@ impl Executor {
     /// threads. A process is started by the first call, and anew after one that hung, died or said what is no answer.
     pub const fn processes(workers: usize, options: WorkerOptions) -> ExecutorOptions {
         ExecutorOptions { workers, timeout: CALLBACK_TIMEOUT, process: Some(options) }
+    }
+
+    /// Makes one with a thread for each core.
+    pub(super) fn for_cores() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::of(ExecutorOptions { workers: cores, timeout: CALLBACK_TIMEOUT, process: None })
+    }
+
+    fn of(options: ExecutorOptions) -> Self {
+        let pool = Pool {
+            clock: Clock::start(),
+            workers_max: options.workers,
+            timeout: options.timeout,
+            process: options.process,
+            state: Mutex::default(),
+            ready: Condvar::new(),
+            closing: Condvar::new(),
+        };
+        Self(Arc::new(Owner(Arc::new(pool))))
     }
 
     /// Returns how many callbacks may run at a time.

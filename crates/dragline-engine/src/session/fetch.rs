@@ -123,7 +123,7 @@ impl<V: Send + Sync + 'static, D: Send + Sync + 'static> Fetch<V, D> {
             let error = self.call.error(ErrorKind::CallbackPanicked, message);
             tracing::warn!(
                 target: "dragline::session",
-                url = %self.call.hub.log_urls.show(self.url()),
+                url = %self.call.hub.log_urls().show(self.url()),
                 started_at = %self.call.place,
                 thread = std::thread::current().name(),
                 error = error.message(),

@@ -32,7 +32,8 @@ use crate::spawn::Tasks;
 pub struct Session {
     pub(super) hub: Arc<Hub>,
     pub(super) defaults: Arc<Defaults>,
-    alive: Arc<Alive>,
+    /// `None` for a session of a crawl, which ends with its crawl.
+    alive: Option<Arc<Alive>>,
 }
 
 /// What every fetch of a session has unless it says otherwise.
@@ -100,7 +101,11 @@ impl Session {
         tasks: Tasks,
     ) -> Self {
         let alive = Alive { hub: Arc::clone(&hub), thread: Mutex::new(thread), tasks: Mutex::new(tasks) };
-        Self { hub, defaults: Arc::new(defaults), alive: Arc::new(alive) }
+        Self { hub, defaults: Arc::new(defaults), alive: Some(Arc::new(alive)) }
+    }
+
+    pub(super) fn of_crawl(hub: Arc<Hub>, defaults: Defaults) -> Self {
+        Self { hub, defaults: Arc::new(defaults), alive: None }
     }
 
     /// Begins a `GET`.
@@ -164,7 +169,7 @@ impl Session {
 
     /// Returns the metrics of this session; those of the crawl for a session of a crawl.
     pub fn telemetry(&self) -> Option<&Arc<Telemetry>> {
-        self.hub.telemetry.as_ref()
+        self.hub.telemetry()
     }
 
     /// Returns how many fetches were started and have not ended.
@@ -177,7 +182,8 @@ impl Session {
     pub fn close(&self, how: Close) -> Closing {
         let cancelled = self.hub.cancel_all(how == Close::Abort, "its session was closed");
         let ended = Box::pin(self.hub.ended_all());
-        let thread = self.alive.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let own = self.alive.as_ref();
+        let thread = own.and_then(|own| own.thread.lock().unwrap_or_else(PoisonError::into_inner).take());
         Closing { hub: Arc::clone(&self.hub), cancelled, ended, thread }
     }
 }

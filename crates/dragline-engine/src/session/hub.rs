@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use dragline_core::Time;
@@ -21,10 +21,10 @@ use crate::clock::Clock;
 /// What the clones of a session, their fetches and their lanes share.
 pub(crate) struct Hub {
     pub(super) clock: Clock,
-    pub(super) executor: Executor,
+    pub(super) executor: OnceLock<Executor>,
     pub(super) hooks: Hooks,
-    pub(super) telemetry: Option<Arc<Telemetry>>,
-    pub(super) log_urls: LoggedUrls,
+    /// The metrics, and how much of a URL log lines show; known from the start of its lanes on.
+    telemetry: OnceLock<(Arc<Telemetry>, LoggedUrls)>,
     is_sequential: bool,
     /// Calls that were started and have not ended.
     outstanding: AtomicUsize,
@@ -61,9 +61,8 @@ enum Life {
 /// What a hub is made of.
 pub(super) struct HubParts {
     pub(super) clock: Clock,
-    pub(super) executor: Executor,
-    pub(super) telemetry: Option<Arc<Telemetry>>,
-    pub(super) log_urls: LoggedUrls,
+    pub(super) executor: OnceLock<Executor>,
+    pub(super) telemetry: OnceLock<(Arc<Telemetry>, LoggedUrls)>,
     pub(super) lanes_max: usize,
     pub(super) is_sequential: bool,
 }
@@ -82,7 +81,7 @@ pub(super) struct Errand {
 
 impl Hub {
     pub(super) fn new(parts: HubParts) -> Arc<Self> {
-        let HubParts { clock, executor, telemetry, log_urls, lanes_max, is_sequential } = parts;
+        let HubParts { clock, executor, telemetry, lanes_max, is_sequential } = parts;
         let line = Line {
             waiting: if is_sequential { Waiting::held() } else { Waiting::new() },
             running: Vec::new(),
@@ -99,7 +98,6 @@ impl Hub {
             executor,
             hooks: Hooks::default(),
             telemetry,
-            log_urls,
             is_sequential,
             outstanding: AtomicUsize::new(0),
             line: Mutex::new(line),
@@ -108,6 +106,39 @@ impl Hub {
 
     fn lock(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the executor; one with a thread for each core when none was set.
+    pub(super) fn executor(&self) -> &Executor {
+        self.executor.get_or_init(Executor::for_cores)
+    }
+
+    /// Returns the metrics, once the lanes have begun.
+    pub(super) fn telemetry(&self) -> Option<&Arc<Telemetry>> {
+        self.telemetry.get().map(|(telemetry, _)| telemetry)
+    }
+
+    /// Returns how much of a URL log lines show.
+    pub(super) fn log_urls(&self) -> LoggedUrls {
+        self.telemetry.get().map(|(_, log_urls)| *log_urls).unwrap_or_default()
+    }
+
+    /// Tells what was not known when it was made.
+    pub(super) fn begin(&self, telemetry: &Arc<Telemetry>, log_urls: LoggedUrls, lanes_max: usize) {
+        // What was started before counts too.
+        if self.telemetry.set((Arc::clone(telemetry), log_urls)).is_ok() {
+            (0..self.outstanding()).for_each(|_| telemetry.session_began());
+        }
+        let mut line = self.lock();
+        line.lanes_max = lanes_max.max(1);
+    }
+
+    /// Begins anew with lanes: those there were are gone with their thread.
+    pub(super) fn renew(&self) {
+        let mut line = self.lock();
+        line.idle.clear();
+        line.running.clear();
+        line.lanes = line.waiting.len().min(line.lanes_max);
     }
 
     pub(super) fn is_sequential(&self) -> bool {
@@ -121,13 +152,13 @@ impl Hub {
 
     pub(super) fn began(&self) {
         self.outstanding.fetch_add(1, Ordering::AcqRel);
-        if let Some(telemetry) = &self.telemetry {
+        if let Some(telemetry) = self.telemetry() {
             telemetry.session_began();
         }
     }
 
     pub(super) fn ended(&self, result: SessionResult) {
-        if let Some(telemetry) = &self.telemetry {
+        if let Some(telemetry) = self.telemetry() {
             telemetry.session_ended(result);
         }
         if self.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {

@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod ends;
+mod of_crawl;
 mod processes;
 mod requests;
 mod runtimes;
