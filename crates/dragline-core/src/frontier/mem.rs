@@ -238,6 +238,10 @@ impl Frontier for MemFrontier {
         }
     }
 
+    fn pending(&self) -> u64 {
+        self.counts.pending
+    }
+
     fn begin_commit(&mut self) -> Epoch {
         let closed = self.epoch;
         self.epoch = Epoch(closed.0 + 1);

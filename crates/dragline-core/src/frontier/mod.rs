@@ -89,6 +89,9 @@ pub trait Frontier {
     /// a gap or a wait must pass first, `None` when only an answer can change that.
     fn next_wakeup(&self) -> Option<Time>;
 
+    /// Returns how many URLs are not settled. Costs nothing, unlike [`Frontier::stats`].
+    fn pending(&self) -> u64;
+
     /// Opens the buffer of the next epoch and returns the one that is now closed.
     fn begin_commit(&mut self) -> Epoch;
 

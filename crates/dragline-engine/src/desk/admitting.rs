@@ -39,7 +39,10 @@ impl Desk {
     pub(super) fn admit_sessions(&mut self, now: Time) {
         match self.course {
             Course::Running if self.paused => {}
-            Course::Running => self.sessions.turn(now, &mut *self.frontier, true),
+            Course::Running => {
+                let errands = !self.nothing_pends();
+                self.sessions.turn(now, &mut *self.frontier, errands);
+            }
             Course::Draining => self.sessions.turn(now, &mut *self.frontier, false),
             Course::Closing(_) | Course::Ended => {}
         }

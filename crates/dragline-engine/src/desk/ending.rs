@@ -85,15 +85,14 @@ impl Desk {
         match &self.course {
             Course::Running | Course::Draining if !idle => {}
             Course::Running => {
-                let stats = self.frontier.stats();
-                // Errands that are not in flight are then wanted by sessions at most, and those do not keep a crawl.
-                if stats.pending == 0 {
+                if self.nothing_pends() {
                     self.course = Course::Closing(End::because(Ended::Finished));
                 } else if !self.paused
                     && !self.sessions.holds_slots()
                     && self.frontier.next_wakeup().is_none()
                 {
-                    let what = format!("{} URLs wait for nothing that can happen", stats.pending);
+                    let pending = self.frontier.pending();
+                    let what = format!("{pending} URLs wait for nothing that can happen");
                     self.give_up(what);
                 }
             }
@@ -109,9 +108,15 @@ impl Desk {
         }
     }
 
+    /// Whether every URL is settled, so that errands are wanted by sessions at most. Those do not keep a crawl: what is
+    /// in flight ends, nothing more is leased.
+    pub(super) fn nothing_pends(&self) -> bool {
+        self.frontier.pending() == 0
+    }
+
     /// Returns when something falls due that no message announces.
     pub(super) fn wake_at(&self, now: Time) -> Option<Time> {
-        let leasable = matches!(self.course, Course::Running) && !self.paused;
+        let leasable = matches!(self.course, Course::Running) && !self.paused && !self.nothing_pends();
         // What is due and was not granted waits for a credit, which a message brings; with credits left the frontier
         // did a bounded part of its work and goes on.
         let more = self.may_lease() && self.fetchers.iter().any(super::FetcherDesk::has_lane);

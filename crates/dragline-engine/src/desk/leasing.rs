@@ -18,7 +18,8 @@ impl Desk {
     pub(super) fn lease(&mut self, now: Time) {
         let mut fruitless = 0;
         // A frontier that answers later is not asked in vain: it would never be at rest.
-        let due = |desk: &Self| desk.frontier.next_wakeup().is_some_and(|at| at <= now);
+        let due =
+            |desk: &Self| !desk.nothing_pends() && desk.frontier.next_wakeup().is_some_and(|at| at <= now);
         while fruitless < self.fetchers.len() && self.may_lease() && due(self) {
             let fetcher = self.next_fetcher;
             self.next_fetcher = (fetcher + 1) % self.fetchers.len();
@@ -44,7 +45,7 @@ impl Desk {
     fn lease_for_sessions(&mut self, now: Time) {
         let running = matches!(self.course, Course::Running) && !self.paused && !self.leasing;
         let room = self.ledger.len() < self.pages_max + SESSION_ERRANDS_MAX;
-        if !(running && room && self.sessions.wants_robots()) {
+        if !(running && room && self.sessions.wants_robots()) || self.nothing_pends() {
             return;
         }
         // Its settle must not wait for what may never come.

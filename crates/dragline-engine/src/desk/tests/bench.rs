@@ -107,6 +107,9 @@ impl Frontier for Lazy {
     fn next_wakeup(&self) -> Option<Time> {
         self.0.next_wakeup()
     }
+    fn pending(&self) -> u64 {
+        self.0.pending()
+    }
     fn begin_commit(&mut self) -> Epoch {
         self.0.begin_commit()
     }

@@ -299,3 +299,24 @@ fn a_crawl_ends_while_sessions_wait_and_never_for_want_of_their_slots() {
     release(&mut bench, 2);
     assert!(!bench.desk.sessions.holds_slots());
 }
+
+#[test]
+fn errands_of_sessions_do_not_keep_a_crawl() {
+    let (mut bench, page) = busy(Setup { obey_robots: true, ..Setup::default() });
+    ask_robots(&mut bench, 0, "http://x.test/");
+    let errand = leases(&bench.orders()).remove(0).1;
+    bench.fetched(0, &page);
+    let (worker, token) = pages(&bench.orders())[0];
+    bench.handled(worker, token);
+    drop(bench.orders());
+    ask_robots(&mut bench, 1, "http://y.test/");
+    ask_robots(&mut bench, 2, "http://h0.test/known");
+    let orders = bench.orders();
+    assert_eq!(told(&orders), [(1, "CrawlEnds".to_owned()), (2, "granted".to_owned())]);
+    assert_eq!((leases(&orders).len(), orders.ended), (0, None), "what is in flight is waited for");
+    assert!(orders.wake_at.is_none_or(|at| at > bench.now), "nothing is due: {:?}", orders.wake_at);
+    answer(&mut bench, &errand, 200, "");
+    let told = told(&bench.orders());
+    assert_eq!(told.len(), 1, "its asker hears of it or of the end: {told:?}");
+    assert!(matches!(bench.desk.course, Course::Closing(_)), "{:?}", bench.desk.course);
+}
