@@ -10,6 +10,7 @@ pub use dragline_config as config;
 pub use dragline_console as console;
 pub use dragline_core as core;
 pub use dragline_engine as engine;
+pub use dragline_engine::{process, session};
 pub use dragline_fetch as fetch;
 pub use dragline_page as page;
 pub use dragline_sink as sink;
@@ -19,6 +20,9 @@ pub use dragline_telemetry as telemetry;
 pub mod prelude {
     pub use actix::{Actor, Context, Handler, ResponseFuture};
     pub use dragline_core::{Handled, Item, Outlinks, Page, Verdict};
+    pub use dragline_engine::session::{
+        Executor, Fetch, FetchSet, Response, Session, SessionError, as_completed, wait_all, wait_any,
+    };
     pub use dragline_engine::{Crawl, CrawlBuilder, CrawlEnd, HandleError, HandlePage, HandleResult, Route};
     pub use dragline_page::{ExtractRules, extract, link_extractor, text};
 }

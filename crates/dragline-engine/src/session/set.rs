@@ -66,7 +66,7 @@ pub struct FetchSet<V = (), D = ()> {
 
 enum Member<V, D> {
     Fetch(Fetch<V, D>),
-    Canceller(WaitCanceller),
+    Canceller,
 }
 
 /// Names a member of one set.
@@ -104,7 +104,7 @@ where
     pub fn push_canceller(&mut self, canceller: &WaitCanceller) -> FetchKey {
         let place = self.take_place();
         canceller.ring_at_use(&self.bell, place);
-        self.members.insert(place, Member::Canceller(canceller.clone()));
+        self.members.insert(place, Member::Canceller);
         FetchKey(place)
     }
 
@@ -120,7 +120,7 @@ where
     pub fn get(&self, key: FetchKey) -> Option<&Fetch<V, D>> {
         match self.members.get(&key.0)? {
             Member::Fetch(fetch) => Some(fetch),
-            Member::Canceller(_) => None,
+            Member::Canceller => None,
         }
     }
 
@@ -154,7 +154,7 @@ where
     pub fn remove(&mut self, key: FetchKey) -> Option<Fetch<V, D>> {
         match self.members.remove(&key.0)? {
             Member::Fetch(fetch) => Some(fetch),
-            Member::Canceller(_) => None,
+            Member::Canceller => None,
         }
     }
 
@@ -172,7 +172,7 @@ where
     pub fn iter(&self) -> impl Iterator<Item = &Fetch<V, D>> {
         self.members.values().filter_map(|member| match member {
             Member::Fetch(fetch) => Some(fetch),
-            Member::Canceller(_) => None,
+            Member::Canceller => None,
         })
     }
 
@@ -192,7 +192,7 @@ where
         let mut idle = None;
         for member in self.members.values() {
             match member {
-                Member::Canceller(_) => return Ok(()),
+                Member::Canceller => return Ok(()),
                 Member::Fetch(fetch) if fetch.state() == FetchState::Idle => {
                     let error =
                         || fetch.call().error(ErrorKind::NotStarted, "waited for before it was started");
@@ -229,7 +229,7 @@ where
                 fetch.run_on_wait();
                 Some(Any::Fetch(FetchKey(place), fetch))
             }
-            Member::Canceller(_) => Some(Any::Cancelled(FetchKey(place))),
+            Member::Canceller => Some(Any::Cancelled(FetchKey(place))),
         }
     }
 

@@ -106,7 +106,11 @@ async fn a_crawl_that_nobody_waits_for_any_more_stops_with_all_its_actors() {
     let fetches = web.fetches();
     assert_eq!(fetches.len(), 11, "nothing is fetched any more");
     assert!(fetches.iter().all(|fetch| fetch.ended.is_some()));
-    assert_eq!(std::sync::Arc::strong_count(handle.telemetry()), 2, "metrics and the handle are left");
+    assert_eq!(
+        std::sync::Arc::strong_count(handle.telemetry()),
+        3,
+        "metrics, the handle and its session are left"
+    );
 }
 
 /// Runs a crawl into a faulty sink and returns its problem.

@@ -106,5 +106,9 @@ async fn metrics_of_the_user_stand_beside_those_of_the_crawl_and_outlive_it() {
     let status = handle.status().await.unwrap();
     assert_eq!((status.stats.done, status.in_flight), (5, 0), "a look after the end shows the last numbers");
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(Arc::strong_count(handle.telemetry()), 2, "the actors of the crawl are gone, but for metrics");
+    assert_eq!(
+        Arc::strong_count(handle.telemetry()),
+        3,
+        "the actors of the crawl are gone, but for metrics and sessions"
+    );
 }

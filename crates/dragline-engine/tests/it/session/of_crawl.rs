@@ -31,7 +31,7 @@ impl Handler<HandlePage> for Asks {
         Box::pin(async move {
             let response = fetch.await?;
             let mut handled = Handled::default();
-            handled.item(serde_json::json!({ "length": response.value(), "status": response.status() }));
+            handled.item(&serde_json::json!({ "length": response.value(), "status": response.status() }))?;
             Ok(handled)
         })
     }
