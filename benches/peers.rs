@@ -1,7 +1,9 @@
 //! Speaks the format of the rivals' harness: one task of it a run, one line of JSON as the last line of output.
 //!
 //! Usage: `peers t1 LIST CONCURRENCY` fetches every URL of a file; `peers t2 URL CONCURRENCY` crawls a site. Both take
-//! the whole path of a real crawl: supervisor, fetchers, handlers, politeness, robots.txt, metrics.
+//! the whole path of a real crawl: supervisor, fetchers, handlers, politeness, robots.txt, metrics. `peers t3 URL CALLS
+//! CONCURRENCY` and `peers t4 URL CALLS` go through a session: in this runtime, or, as `t3b` and `t4b`, from a thread that
+//! blocks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use dragline::page::{ExtractRules, link_extractor};
 use dragline::prelude::*;
+use dragline::session::SessionBuilder;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -16,17 +19,26 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() {
     // `cargo bench` adds `--bench`; `cargo test` runs the binary without a task.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let [task, target, concurrency] = arguments.as_slice() else {
-        println!("usage: peers t1 LIST CONCURRENCY | peers t2 URL CONCURRENCY");
-        return;
-    };
-    let concurrency: usize = concurrency.parse().expect("CONCURRENCY is a number");
-    let seeds: Vec<String> = match task.as_str() {
+    let numbers: Vec<usize> = arguments.iter().skip(2).filter_map(|number| number.parse().ok()).collect();
+    match (arguments.first().map(String::as_str), arguments.get(1), numbers.as_slice()) {
+        (Some(task @ ("t1" | "t2")), Some(target), [concurrency]) => crawl(task, target, *concurrency),
+        (Some(task @ ("t3" | "t3b")), Some(url), [calls, concurrency]) => {
+            call_many(url, *calls, *concurrency, task == "t3b");
+        }
+        (Some(task @ ("t4" | "t4b")), Some(url), [calls]) => call_one_by_one(url, *calls, task == "t4b"),
+        _ => println!(
+            "usage: peers t1 LIST CONCURRENCY | t2 URL CONCURRENCY | t3 URL CALLS CONCURRENCY | t4 URL CALLS"
+        ),
+    }
+}
+
+/// Runs a crawl: of a list without following links, or of a site.
+fn crawl(task: &str, target: &str, concurrency: usize) {
+    let seeds: Vec<String> = match task {
         "t1" => {
             std::fs::read_to_string(target).expect("LIST is readable").lines().map(str::to_owned).collect()
         }
-        "t2" => vec![target.clone()],
-        other => panic!("task {other} is none of t1, t2"),
+        _ => vec![target.to_owned()],
     };
     let follow = task == "t2";
     let begun = Instant::now();
@@ -55,5 +67,71 @@ fn main() {
         pages.load(Ordering::Relaxed),
         report.failed_total(),
         report.links_seen_again,
+    );
+}
+
+fn session(workers: usize) -> SessionBuilder {
+    Session::builder().allow_network("127.0.0.0/8").workers(workers)
+}
+
+/// Makes many calls, all started at once, as futures of other languages are.
+fn call_many(url: &str, calls: usize, concurrency: usize, blocking: bool) {
+    let begun = Instant::now();
+    let ok = if blocking {
+        let session = session(concurrency).build().expect("the parts are right");
+        let fetches: Vec<Fetch> = (0..calls).map(|_| session.get(url).start()).collect();
+        fetches
+            .into_iter()
+            .map(|fetch| usize::from(fetch.result().is_ok_and(|response| response.is_success())))
+            .sum()
+    } else {
+        let url = url.to_owned();
+        dragline::actix::System::new().block_on(async move {
+            let session = session(concurrency).on_this_arbiter().build().expect("the parts are right");
+            let fetches: Vec<Fetch> = (0..calls).map(|_| session.get(&url).start()).collect();
+            let mut ok = 0_usize;
+            for fetch in fetches {
+                ok += usize::from(fetch.await.is_ok_and(|response| response.is_success()));
+            }
+            ok
+        })
+    };
+    let wall = begun.elapsed().as_secs_f64();
+    println!("{{\"requests\":{calls},\"ok\":{ok},\"inner_wall\":{wall:.4}}}");
+}
+
+/// Makes calls one after the other and tells how long each took.
+fn call_one_by_one(url: &str, calls: usize, blocking: bool) {
+    const WARM_UP: usize = 200;
+    let begun = Instant::now();
+    let mut took = Vec::with_capacity(calls + WARM_UP);
+    if blocking {
+        let session = session(1).build().expect("the parts are right");
+        for _ in 0..calls + WARM_UP {
+            let begun = Instant::now();
+            session.get(url).start().result().expect("it is answered");
+            took.push(begun.elapsed());
+        }
+    } else {
+        let url = url.to_owned();
+        took = dragline::actix::System::new().block_on(async move {
+            let session = session(1).on_this_arbiter().build().expect("the parts are right");
+            for _ in 0..calls + WARM_UP {
+                let begun = Instant::now();
+                session.get(&url).start().await.expect("it is answered");
+                took.push(begun.elapsed());
+            }
+            took
+        });
+    }
+    let mut took = took.split_off(WARM_UP);
+    took.sort_unstable();
+    let at = |percent: usize| {
+        let place = (took.len() - 1) * percent / 100;
+        took.get(place).copied().unwrap_or_default().as_secs_f64() * 1e6
+    };
+    let (p50, p90, p99, wall) = (at(50), at(90), at(99), begun.elapsed().as_secs_f64());
+    println!(
+        "{{\"requests\":{calls},\"ok\":{calls},\"p50_us\":{p50:.1},\"p90_us\":{p90:.1},\"p99_us\":{p99:.1},\"inner_wall\":{wall:.4}}}"
     );
 }

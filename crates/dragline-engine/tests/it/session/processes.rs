@@ -33,8 +33,8 @@ fn options() -> WorkerOptions {
 
 fn session(workers: usize, options: WorkerOptions) -> (EchoServer, Session) {
     let (server, builder) = echo();
-    let executor = Executor::processes(workers, options).build().unwrap();
-    (server, builder.workers(4).executor(&executor).build().unwrap())
+    let executor = Executor::processes(workers, options).build().expect("it goes well");
+    (server, builder.workers(4).executor(&executor).build().expect("it goes well"))
 }
 
 #[test]

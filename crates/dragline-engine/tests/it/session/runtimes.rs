@@ -12,19 +12,20 @@ use super::{echo, echo_session, millis};
 
 /// Awaits fetches in every way there is.
 async fn use_all_forms(session: Session) {
-    let response = session.get("/one").on_done(|response| response.status()).start().await.unwrap();
+    let response =
+        session.get("/one").on_done(|response| response.status()).start().await.expect("it goes well");
     assert_eq!((response.status(), *response.value()), (200, 200));
     let mut kept = session.get("/kept").start();
-    assert_eq!((&mut kept).await.unwrap().body(), kept.await.unwrap().body());
+    assert_eq!((&mut kept).await.expect("it goes well").body(), kept.await.expect("it goes well").body());
     let mapped = session.get("/").start().map(|response| response.text().parse::<u32>());
-    assert_eq!(mapped.await.unwrap_err().kind(), ErrorKind::CallbackFailed);
-    let error = session.get("ftp://h/").start().await.unwrap_err();
+    assert_eq!(mapped.await.expect_err("it fails").kind(), ErrorKind::CallbackFailed);
+    let error = session.get("ftp://h/").start().await.expect_err("it fails");
     assert!(matches!(error.kind(), ErrorKind::Fetch(_)), "{error}");
-    assert_eq!(session.get("/").create().await.unwrap_err().kind(), ErrorKind::NotStarted);
+    assert_eq!(session.get("/").create().await.expect_err("it fails").kind(), ErrorKind::NotStarted);
 
     let mut set: FetchSet = (0..20).map(|number| session.get(format!("/{number}")).start()).collect();
-    assert!(matches!(set.any().await.unwrap(), Some(Any::Fetch(..))));
-    set.all().await.unwrap();
+    assert!(matches!(set.any().await.expect("it goes well"), Some(Any::Fetch(..))));
+    set.all().await.expect("it goes well");
     let streamed: Vec<_> = as_completed(set).stream().map(|fetch| fetch.url().len()).collect().await;
     assert_eq!(streamed.len(), 20);
     drop(session.get("/?wait_ms=20000").start());
@@ -40,6 +41,14 @@ fn a_session_is_used_without_any_runtime() {
     assert!(session.close(Close::Finish).wait());
 }
 
+/// Runs work on a thread of the runtime that may block.
+#[expect(clippy::disallowed_methods, reason = "the handle goes to the caller")]
+fn spawn_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    tokio::task::spawn_blocking(work)
+}
+
 #[test]
 fn a_session_is_used_in_tokio_with_many_threads() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -47,8 +56,7 @@ fn a_session_is_used_in_tokio_with_many_threads() {
         let (_server, session) = echo_session();
         let blocking = session.clone();
         // Threads for blocking work may block.
-        let blocked =
-            tokio::task::spawn_blocking(move || blocking.get("/").start().result().unwrap().status());
+        let blocked = spawn_blocking(move || blocking.get("/").start().result().unwrap().status());
         assert_eq!(blocked.await.unwrap(), 200);
         use_all_forms(session).await;
     });
@@ -93,12 +101,15 @@ impl Handler<Block> for Asker {
     fn handle(&mut self, _: Block, _: &mut Context<Self>) -> Self::Result {
         let slow = || self.0.get("/?wait_ms=300").start();
         let (fetch, mut set) = (slow(), [slow()].into_iter().collect::<FetchSet>());
-        let mut errors =
-            vec![fetch.result().unwrap_err(), fetch.check().unwrap_err(), fetch.wait(None).unwrap_err()];
-        errors.push(wait_any(&mut set).unwrap_err());
-        errors.push(wait_all(&mut set).unwrap_err());
+        let mut errors = vec![
+            fetch.result().expect_err("it fails"),
+            fetch.check().expect_err("it fails"),
+            fetch.wait(None).expect_err("it fails"),
+        ];
+        errors.push(wait_any(&mut set).expect_err("it fails"));
+        errors.push(wait_all(&mut set).expect_err("it fails"));
         for fetch in as_completed(set) {
-            errors.push(fetch.result().unwrap_err());
+            errors.push(fetch.result().expect_err("it fails"));
         }
         assert!(!self.0.close(Close::Finish).wait(), "it says that it did not wait");
         actix::MessageResult(errors.iter().map(|error| error.kind()).collect())
@@ -110,7 +121,7 @@ impl Handler<Await> for Asker {
 
     fn handle(&mut self, _: Await, _: &mut Context<Self>) -> ResponseFuture<u16> {
         let fetch = self.0.get("/").start();
-        Box::pin(async move { fetch.await.unwrap().status() })
+        Box::pin(async move { fetch.await.expect("it goes well").status() })
     }
 }
 
