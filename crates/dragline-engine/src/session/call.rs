@@ -127,8 +127,7 @@ impl Call {
     /// # Errors
     /// When it was started or cancelled before.
     pub(super) fn start(self: &Arc<Self>, refused: Option<SessionError>) -> Result<(), SessionError> {
-        let began = self.hub.clock.now();
-        let limit = {
+        let order = {
             let mut progress = self.lock();
             if progress.state != FetchState::Idle {
                 let message =
@@ -136,28 +135,43 @@ impl Call {
                 return Err(self.error(ErrorKind::AlreadyStarted, message));
             }
             progress.state = progress.state.advance(FetchState::Queued);
-            progress.order.as_mut().map(|order| {
-                order.began = began;
-                order.request.limits.deadline
-            })
+            progress.order.take()
         };
         self.hub.began();
-        let refused = match (refused, limit) {
-            (Some(error), _) => error,
-            (None, Some(Duration::ZERO)) => {
-                let error = self
-                    .error(ErrorKind::Fetch(Outcome::Timeout), "a deadline of zero leaves no time to fetch");
-                error.started_at(self.place)
-            }
-            (None, limit) => match self.hub.enqueue(self, began + limit.unwrap_or(Duration::MAX)) {
-                Ok(turn) => {
-                    self.lock().turn = Some(turn);
-                    return Ok(());
-                }
+        let refused = match (refused, order) {
+            (None, Some(order)) => match self.line_up(order) {
+                Ok(()) => return Ok(()),
                 Err(error) => error,
             },
+            (Some(error), _) => error,
+            (None, None) => self.error(ErrorKind::InvalidRequest, "there is nothing to fetch"),
         };
         self.end_fetch(Err(refused));
+        Ok(())
+    }
+
+    /// Lets the hooks see the request and puts the call in the line.
+    fn line_up(self: &Arc<Self>, mut order: Box<Order>) -> Result<(), SessionError> {
+        if let Err(message) = self.hub.hooks.run_pre(&mut order.request) {
+            return Err(self.error(ErrorKind::HookRefused, message));
+        }
+        let limit = order.request.limits.deadline;
+        if limit.is_zero() {
+            let message = "a deadline of zero leaves no time to fetch";
+            return Err(self.error(ErrorKind::Fetch(Outcome::Timeout), message));
+        }
+        order.began = self.hub.clock.now();
+        let deadline = order.began + limit;
+        {
+            let mut progress = self.lock();
+            if progress.state != FetchState::Queued {
+                // A hook took its time, and somebody cancelled it.
+                return Ok(());
+            }
+            progress.order = Some(order);
+        }
+        let turn = self.hub.enqueue(self, deadline)?;
+        self.lock().turn = Some(turn);
         Ok(())
     }
 

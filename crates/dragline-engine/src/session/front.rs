@@ -213,9 +213,10 @@ impl Closing {
 
     /// Blocks until everything that was started has ended, and the session's own thread with it.
     ///
-    /// Returns `false` at once when the calling thread runs an arbiter, which must not stand still: await it there.
+    /// Returns `false` at once when the calling thread runs an arbiter, which must not stand still (await it there), or a
+    /// callback, which would wait for its own end.
     pub fn wait(self) -> bool {
-        if wait::is_on_arbiter() {
+        if wait::is_on_arbiter() || wait::is_worker() {
             return false;
         }
         wait::block_until(None, |waker| self.hub.has_ended_or_wake(waker));

@@ -135,10 +135,12 @@ impl Hub {
 
     /// Begins anew with lanes: those there were are gone with their thread.
     pub(super) fn renew(&self) {
-        let mut line = self.lock();
-        line.idle.clear();
-        line.running.clear();
-        line.lanes = line.waiting.len().min(line.lanes_max);
+        let gone = {
+            let mut line = self.lock();
+            line.lanes = line.waiting.len().min(line.lanes_max);
+            (std::mem::take(&mut line.idle), std::mem::take(&mut line.running))
+        };
+        drop(gone);
     }
 
     pub(super) fn is_sequential(&self) -> bool {
@@ -227,7 +229,7 @@ impl Hub {
             }
             return Poll::Ready(Some(call));
         }
-        if line.life != Life::Open {
+        if line.life != Life::Open && line.waiting.is_empty() {
             return Poll::Ready(None);
         }
         line.idle.retain(|(known, _)| *known != lane);

@@ -13,7 +13,7 @@ use crate::names;
 /// Columns of Grafana's grid.
 const COLUMNS: u32 = 24;
 
-/// Builds the dashboard: six rows, every family of [`names::ALL`] in at least one panel.
+/// Builds the dashboard: seven rows, every family of [`names::ALL`] in at least one panel.
 pub fn dashboard() -> Dashboard {
     let mut board = Board::default();
     board.row("Overview", 4, 4, overview());
@@ -21,6 +21,7 @@ pub fn dashboard() -> Dashboard {
     board.row("Frontier", 6, 8, frontier());
     board.row("Politeness", 6, 8, politeness());
     board.row("Actors, handlers, sinks", 6, 8, actors());
+    board.row("Sessions", 6, 7, sessions());
     board.row("Process", 6, 7, process());
     Dashboard {
         uid: "dragline-crawl",
@@ -179,6 +180,16 @@ fn actors() -> Vec<Panel> {
         lines("Handler results", "cps", [(results, "{{handler}} {{outcome}}")]),
         lines("Dead letters", "short", [(increase_by("handler", &names::DEAD_LETTERS), "{{handler}}")]),
         lines("Items by sink", "wps", [(rate_by("sink", &names::ITEMS), "{{sink}}")]),
+    ]
+}
+
+fn sessions() -> Vec<Panel> {
+    let took = &names::CALLBACK_DURATION;
+    vec![
+        lines("Fetches by result", "reqps", [(rate_by("result", &names::SESSION_FETCHES), "{{result}}")]),
+        lines("Outstanding fetches", "short", [(sum(&names::SESSION_OUTSTANDING), "outstanding")]),
+        lines("Callbacks by result", "cps", [(rate_by("result", &names::CALLBACKS), "{{result}}")]),
+        lines("Callback time", "s", [(quantile(0.5, took), "p50"), (quantile(0.95, took), "p95")]),
     ]
 }
 

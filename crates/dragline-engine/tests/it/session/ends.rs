@@ -152,3 +152,13 @@ fn a_sequential_session_runs_in_order_and_only_what_is_waited_for() {
     fetches[3].result().unwrap();
     assert_eq!((server.asked(), server.most_at_once()), (4, 1));
 }
+
+#[test]
+fn a_sequential_fetch_is_carried_out_after_its_session_is_gone() {
+    let (server, builder) = echo();
+    let session = builder.sequential().build().unwrap();
+    let fetch = session.get("/late").start();
+    drop(session);
+    assert!(!fetch.state().has_ended());
+    assert_eq!((fetch.result().unwrap().status(), server.asked()), (200, 1));
+}
