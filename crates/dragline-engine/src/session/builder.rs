@@ -3,7 +3,6 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dragline_config::{NetworkPlan, Plan, request_field};
@@ -16,16 +15,15 @@ use dragline_fetch::{AwcTransportFactory, BodyBudget, TransportFactory, Transpor
 use dragline_telemetry::escape::LoggedUrls;
 use dragline_telemetry::{Telemetry, TelemetryOptions};
 
-use super::crew::{self, Standing};
 use super::error::with_causes;
 use super::executor::Executor;
 use super::front::{Defaults, Session};
 use super::hub::{Hub, HubParts};
+use super::seat::Seat;
 use crate::clock::Clock;
 use crate::crawl::fresh_seed;
-use crate::follow::{FollowOptions, Follower, FollowerParts};
+use crate::follow::FollowOptions;
 use crate::network::Network;
-use crate::spawn::{self, Tasks};
 
 /// Fetches at a time unless the session says otherwise.
 const WORKERS: usize = 8;
@@ -394,62 +392,6 @@ impl SessionBuilder {
                 attempts_max: self.attempts_max,
             },
         }
-    }
-}
-
-/// What the lanes' thread is started with.
-struct Seat {
-    hub: Arc<Hub>,
-    clock: Clock,
-    rules: Arc<CrawlRules>,
-    limits: Arc<FetchLimits>,
-    transport: Arc<dyn TransportFactory>,
-    defaults: Defaults,
-    log_urls: LoggedUrls,
-    seed: u64,
-}
-
-/// Ends what nobody will carry out any more, however the lanes ended.
-struct Gone(Arc<Hub>);
-
-impl Drop for Gone {
-    fn drop(&mut self) {
-        self.0.abandon("the thread that carries out its session's fetches has ended");
-    }
-}
-
-impl Seat {
-    /// Starts the lanes, on a thread of their own or here.
-    fn start(self, here: bool) -> Result<(Option<JoinHandle<()>>, Tasks), SessionBuildError> {
-        let mut tasks = Tasks::default();
-        if here {
-            tasks.spawn(self.serve());
-            return Ok((None, tasks));
-        }
-        let gone = Arc::clone(&self.hub);
-        match spawn::system("dragline-session", move || self.serve()) {
-            Ok(thread) => Ok((Some(thread), tasks)),
-            Err(error) => {
-                gone.abandon("its thread could not be started");
-                Err(SessionBuildError::Thread(error.to_string().into()))
-            }
-        }
-    }
-
-    async fn serve(self) {
-        let _gone = Gone(Arc::clone(&self.hub));
-        let follower = Follower::new(FollowerParts {
-            clock: self.clock,
-            rules: self.rules,
-            limits: self.limits,
-            transport: self.transport.open(),
-            cookies: self.defaults.cookies,
-            keyring: self.defaults.keyring,
-            log_urls: self.log_urls,
-            telemetry: self.hub.telemetry().cloned(),
-            seed: self.seed,
-        });
-        crew::serve(self.hub, follower, Standing::default()).await;
     }
 }
 

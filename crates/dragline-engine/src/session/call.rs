@@ -13,7 +13,7 @@ use dragline_core::session::{FetchState, Turn};
 use dragline_core::{Outcome, Phase, Time};
 use dragline_telemetry::labels::SessionResult;
 
-use super::callback::{Callback, Fault};
+use super::callback::Callback;
 use super::error::{ErrorKind, SessionError};
 use super::hub::Hub;
 use super::set::Bell;
@@ -41,35 +41,35 @@ pub(super) struct Call {
     /// As it was set for this fetch or for the session.
     pub(super) deadline: Option<Duration>,
     pub(super) data: Box<dyn Any + Send + Sync>,
-    progress: Mutex<Progress>,
+    pub(super) progress: Mutex<Progress>,
     /// How the fetch ended; there before the callback runs.
-    answer: OnceLock<Result<Box<Followed>, SessionError>>,
+    pub(super) answer: OnceLock<Result<Box<Followed>, SessionError>>,
     /// What the callback made of it.
-    value: OnceLock<Value>,
+    pub(super) value: OnceLock<Value>,
     /// What went wrong beside the fetch: its callback, a hook, a cancellation.
-    failure: OnceLock<SessionError>,
+    pub(super) failure: OnceLock<SessionError>,
     /// Whether somebody has undertaken to run the hooks of the end.
-    hooks_claimed: AtomicBool,
+    pub(super) hooks_claimed: AtomicBool,
 }
 
 /// What changes while it lives.
-struct Progress {
-    state: FetchState,
-    order: Option<Box<Order>>,
-    callback: Option<Callback>,
+pub(super) struct Progress {
+    pub(super) state: FetchState,
+    pub(super) order: Option<Box<Order>>,
+    pub(super) callback: Option<Callback>,
     /// What is left to be run by the executor.
-    todo: Option<Todo>,
-    turn: Option<Turn>,
-    wakers: Vec<Waker>,
-    bells: Vec<(Arc<Bell>, u64)>,
+    pub(super) todo: Option<Todo>,
+    pub(super) turn: Option<Turn>,
+    pub(super) wakers: Vec<Waker>,
+    pub(super) bells: Vec<(Arc<Bell>, u64)>,
     /// The lane that runs it.
-    lane: Option<Waker>,
+    pub(super) lane: Option<Waker>,
     /// Ends the worker process that runs its callback.
-    killer: Option<Killer>,
+    pub(super) killer: Option<Killer>,
 }
 
 /// What an executor has to do for a fetch that ended.
-enum Todo {
+pub(super) enum Todo {
     /// Its callback, then the hooks of the end.
     Callback(Callback),
     /// The hooks of the end, with what went wrong.
@@ -109,7 +109,7 @@ impl Call {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Progress> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -198,113 +198,8 @@ impl Call {
         Poll::Pending
     }
 
-    /// Ends the fetch itself. What is to be done with it goes to the executor; without that it is done.
-    pub(super) fn end_fetch(self: &Arc<Self>, answer: Result<Box<Followed>, SessionError>) {
-        let is_response = answer.is_ok();
-        let hub = &self.hub;
-        if let Err(error) = &answer {
-            tracing::debug!(target: "dragline::session", %error, "fetch failed");
-        }
-        if self.answer.set(answer).is_err() {
-            return;
-        }
-        {
-            let mut progress = self.lock();
-            if progress.state.has_ended() {
-                return;
-            }
-            progress.order = None;
-            let callback = progress.callback.take().filter(|callback| is_response || callback.always);
-            progress.todo = match callback {
-                Some(callback) => Some(Todo::Callback(callback)),
-                None if hub.hooks.has_post() => Some(Todo::Hooks(None)),
-                None => None,
-            };
-            if progress.todo.is_some() {
-                // A worker that waits for this very fetch may be the only one that can run it.
-                let wakers = std::mem::take(&mut progress.wakers);
-                let bells: Vec<_> = progress.bells.iter().map(|(bell, _)| Arc::clone(bell)).collect();
-                drop(progress);
-                hub.executor().submit(self);
-                wakers.into_iter().for_each(Waker::wake);
-                bells.iter().for_each(|bell| bell.call_for_help());
-                return;
-            }
-        }
-        self.complete(None);
-    }
-
-    /// Runs what is left to be done, if nobody else has begun it; called by threads of the executor only.
-    pub(super) fn run_todo(self: &Arc<Self>) {
-        let todo = self.lock().todo.take();
-        let failure = match todo {
-            None => return,
-            Some(Todo::Hooks(failure)) => failure,
-            Some(Todo::Callback(callback)) => match callback.run(self) {
-                Ok(value) => {
-                    if let Some(value) = value {
-                        // Set once: only one callback ever runs.
-                        drop(self.value.set(value));
-                    }
-                    None
-                }
-                Err(fault) => Some(self.callback_error(fault)),
-            },
-        };
-        self.finish(failure);
-    }
-
-    fn callback_error(&self, Fault { kind, message }: Fault) -> SessionError {
-        let error = self.error(kind, message);
-        tracing::warn!(
-            target: "dragline::session",
-            url = %self.hub.log_urls().show(&self.url),
-            started_at = %self.place,
-            thread = std::thread::current().name(),
-            error = error.message(),
-            "callback failed"
-        );
-        error
-    }
-
-    /// Keeps what ends the worker process that runs its callback, for as long as it does.
-    pub(super) fn note_killer(&self, killer: Option<Killer>) {
-        let mut progress = self.lock();
-        if !progress.state.has_ended() {
-            progress.killer = killer;
-        } else if let Some(killer) = killer {
-            drop(progress);
-            killer.kill();
-        }
-    }
-
-    /// Gives a callback up that takes too long; what it may still return is dropped.
-    pub(super) fn give_up_callback(self: &Arc<Self>, limit: Duration) {
-        let message = format!("the callback took longer than {limit:?}; its thread was left behind");
-        let failure = self.callback_error(Fault { kind: ErrorKind::CallbackTimedOut, message });
-        self.finish_elsewhere(Some(failure));
-    }
-
-    /// Runs the hooks of the end here, then tells of the end.
-    fn finish(self: &Arc<Self>, failure: Option<SessionError>) {
-        if !self.hooks_claimed.swap(true, Ordering::AcqRel) {
-            self.hub.hooks.run_post(self, failure.as_ref());
-        }
-        self.complete(failure);
-    }
-
-    /// As [`Call::finish`], with the hooks on a thread of the executor.
-    fn finish_elsewhere(self: &Arc<Self>, failure: Option<SessionError>) {
-        if self.hub.hooks.has_post() && !self.hooks_claimed.load(Ordering::Acquire) {
-            self.lock().todo = Some(Todo::Hooks(failure));
-            self.hub.executor().submit(self);
-        } else {
-            self.complete(failure);
-        }
-    }
-
     /// Tells of the end; the first one counts. Returns whether this was it.
-    fn complete(&self, failure: Option<SessionError>) -> bool {
+    pub(super) fn complete(&self, failure: Option<SessionError>) -> bool {
         self.end(FetchState::Done, failure)
     }
 
@@ -390,87 +285,6 @@ impl Call {
         let error = dragline_core::FetchError { phase: Phase::Queue, message };
         let error = SessionError::fetch(&self.url, Outcome::Timeout, None, Some(&error));
         self.end_fetch(Err(error.started_at(self.place)));
-    }
-
-    /// Whether it has ended; if not, `waker` is woken when it has, or when a worker can do something for it.
-    pub(super) fn has_ended_or_wake(&self, waker: &Waker) -> bool {
-        let mut progress = self.lock();
-        if progress.state.has_ended() {
-            return true;
-        }
-        if !progress.wakers.iter().any(|known| known.will_wake(waker)) {
-            progress.wakers.push(waker.clone());
-        }
-        false
-    }
-
-    /// Rings `bell` with `place` when it has ended, at once if it has.
-    pub(super) fn ring_at_end(&self, bell: &Arc<Bell>, place: u64) {
-        {
-            let mut progress = self.lock();
-            if !progress.state.has_ended() {
-                progress.bells.push((Arc::clone(bell), place));
-                return;
-            }
-        }
-        bell.ring(place);
-    }
-
-    /// Lets a sequential session run everything up to this fetch.
-    pub(super) fn release(&self) {
-        if self.hub.is_sequential()
-            && let Some(turn) = self.lock().turn
-        {
-            self.hub.release(turn);
-        }
-    }
-
-    /// Blocks until it has ended or the time, running what it needs if this is a worker. Returns whether it has ended.
-    ///
-    /// # Errors
-    /// When it was not started, or when this thread must not block.
-    pub(super) fn wait(self: &Arc<Self>, until: Option<Time>) -> Result<bool, SessionError> {
-        match self.state() {
-            FetchState::Idle => {
-                return Err(self.error(ErrorKind::NotStarted, "waited for before it was started"));
-            }
-            FetchState::Done | FetchState::Cancelled => return Ok(true),
-            FetchState::Queued | FetchState::Running => {}
-        }
-        if super::wait::is_on_arbiter() {
-            let message = "waiting here would stop every actor of this thread: use .await on the fetch";
-            return Err(self.error(ErrorKind::WouldBlock, message));
-        }
-        self.release();
-        let helps = super::wait::is_worker();
-        Ok(super::wait::block_until(until.map(|until| (self.hub.clock, until)), |waker| {
-            if helps {
-                self.run_todo();
-            }
-            self.has_ended_or_wake(waker)
-        }))
-    }
-
-    /// Returns how the fetch itself ended, as soon as it has.
-    pub(super) fn answer(&self) -> Option<Result<&Followed, &SessionError>> {
-        self.answer.get().map(|answer| answer.as_ref().map(|followed| &**followed))
-    }
-
-    /// Returns what the callback made of it.
-    pub(super) fn value(&self) -> Option<&Value> {
-        self.value.get()
-    }
-
-    /// Returns whether it ended well; for a fetch that has ended.
-    pub(super) fn outcome(&self) -> Result<(), SessionError> {
-        if let Some(failure) = self.failure.get() {
-            return Err(failure.clone());
-        }
-        match self.answer.get() {
-            Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => Err(error.clone()),
-            None => Err(self.error(ErrorKind::NotStarted, "asked for before it has ended")),
-        }
     }
 }
 

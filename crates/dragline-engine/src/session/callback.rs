@@ -101,7 +101,8 @@ impl Callback {
             Err(fault) => fault.kind.callback_result(),
         };
         let took = clock.now() - began;
-        if let Some(telemetry) = call.hub.telemetry() {
+        let was_given_up = call.state().has_ended();
+        if let Some(telemetry) = call.hub.telemetry().filter(|_| !was_given_up) {
             telemetry.callback_ended(result, took);
         }
         tracing::debug!(

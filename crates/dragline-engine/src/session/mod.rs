@@ -17,6 +17,7 @@ mod callback;
 mod canceller;
 mod completed;
 mod crew;
+mod ending;
 mod error;
 mod executor;
 mod fetch;
@@ -28,8 +29,10 @@ mod mapped;
 mod of_crawl;
 mod request;
 mod response;
+mod seat;
 mod set;
 mod wait;
+mod watching;
 
 pub use builder::{SessionBuildError, SessionBuildErrors, SessionBuilder};
 pub use canceller::WaitCanceller;
