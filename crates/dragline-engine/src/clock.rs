@@ -33,6 +33,11 @@ impl Clock {
 
     /// Returns the wall time; it advances with [`Clock::now`] and never jumps.
     pub fn wall(&self) -> Wall {
-        self.wall_start + (self.now() - Time::ZERO)
+        self.wall_at(self.now())
+    }
+
+    /// Returns the wall time at a time of the run.
+    pub fn wall_at(&self, time: Time) -> Wall {
+        self.wall_start + (time - Time::ZERO)
     }
 }

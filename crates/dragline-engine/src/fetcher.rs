@@ -1,5 +1,6 @@
 //! Executes leases on one arbiter: lanes that fetch, and batches of what came of it.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -202,7 +203,7 @@ impl Lane {
         };
         let began: Time = self.parts.clock.now();
         let fetching = async { self.transport.fetch(request).await };
-        let mut response = match isolate(fetching).await {
+        let mut response = match isolate(pin!(fetching)).await {
             Ok(response) => response,
             Err(panic) => FetchResponse::failed(Outcome::Crashed, Phase::Queue, panic),
         };

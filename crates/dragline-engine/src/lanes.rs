@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use tokio::sync::Notify;
@@ -96,15 +96,14 @@ impl<T> Outbox<T> {
     }
 }
 
-/// Runs a future to its end or to its panic.
+/// Runs a future to its end or to its panic. It is pinned where it was made, since moving a large one costs.
 ///
 /// # Errors
 /// Returns the panic's message when the future panicked.
 ///
 /// # Cancel safety
 /// As the future's own.
-pub(crate) async fn isolate<F: Future>(future: F) -> Result<F::Output, String> {
-    let mut future = pin!(future);
+pub(crate) async fn isolate<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, String> {
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => std::task::Poll::Ready(Err(panic_message(&*panic))),
@@ -121,6 +120,8 @@ pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use super::*;
     use crate::spawn::Tasks;
 
@@ -166,8 +167,8 @@ mod tests {
         let panicking = async {
             assert_eq!(number, 8, "the numbers differ");
         };
-        let message = isolate(panicking).await.unwrap_err();
+        let message = isolate(pin!(panicking)).await.unwrap_err();
         assert!(message.contains("the numbers differ"), "{message}");
-        assert_eq!(isolate(async { 3 }).await, Ok(3));
+        assert_eq!(isolate(pin!(async { 3 })).await, Ok(3));
     }
 }

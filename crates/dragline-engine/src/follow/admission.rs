@@ -60,6 +60,8 @@ struct Line {
 pub(super) struct OwnSlot {
     hosts: Rc<Hosts>,
     id: HostId,
+    /// When it was taken.
+    since: Time,
     released: bool,
 }
 
@@ -83,7 +85,10 @@ impl Hosts {
         let id = self.enter(host);
         let line = self.line(id);
         let too_late = || Refusal::too_late(host);
-        let turn = self.until(deadline, line.turn.acquire()).await.ok_or_else(too_late)?;
+        let turn = match line.turn.try_acquire() {
+            Ok(turn) => Ok(turn),
+            Err(_) => self.until(deadline, line.turn.acquire()).await.ok_or_else(too_late)?,
+        };
         loop {
             let now = self.clock.now();
             if now >= deadline {
@@ -93,7 +98,7 @@ impl Hosts {
             match admission {
                 Admission::Now => {
                     drop(turn);
-                    return Ok(OwnSlot { hosts: Rc::clone(self), id, released: false });
+                    return Ok(OwnSlot { hosts: Rc::clone(self), id, since: now, released: false });
                 }
                 Admission::Refused(reason) => return Err(Refusal::parked(host, reason)),
                 Admission::BackingOff(at) if at > deadline => {
@@ -160,8 +165,8 @@ impl Hosts {
         line
     }
 
-    fn release(&self, id: HostId, fetched: &Fetched) {
-        let learned = self.table.borrow_mut().release(self.clock.now(), id, fetched);
+    fn release(&self, now: Time, id: HostId, fetched: &Fetched) {
+        let learned = self.table.borrow_mut().release(now, id, fetched);
         debug_assert!(learned.is_ok(), "a slot is given back once");
         if let (Ok(Some(trigger)), Some(telemetry)) = (learned, &self.telemetry) {
             let host = self.table.borrow().key(id).to_string();
@@ -188,21 +193,27 @@ impl OwnSlot {
         self.hosts.table.borrow().clock(self.id).gap()
     }
 
-    /// Gives the slot back and lets the host's clock learn how the fetch ended.
-    pub(super) fn release(mut self, fetched: &Fetched) {
-        self.give_back(fetched);
+    /// Returns when it was taken.
+    pub(super) const fn since(&self) -> Time {
+        self.since
     }
 
-    fn give_back(&mut self, fetched: &Fetched) {
+    /// Gives the slot back and lets the host's clock learn how the fetch ended.
+    pub(super) fn release(mut self, now: Time, fetched: &Fetched) {
+        self.give_back(now, fetched);
+    }
+
+    fn give_back(&mut self, now: Time, fetched: &Fetched) {
         self.released = true;
-        self.hosts.release(self.id, fetched);
+        self.hosts.release(now, self.id, fetched);
     }
 }
 
 impl Drop for OwnSlot {
     fn drop(&mut self) {
         if !self.released {
-            self.give_back(&Fetched::cancelled());
+            let now = self.hosts.clock.now();
+            self.give_back(now, &Fetched::cancelled());
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -115,6 +116,8 @@ struct Journey {
     robots_line: Option<u32>,
     waited: Duration,
     attempts: Attempts,
+    /// When the last hop that was sent ended; `None` after a hop that was refused.
+    ended: Option<Time>,
 }
 
 impl Follower {
@@ -186,13 +189,17 @@ impl Follower {
             robots_line: None,
             waited,
             attempts: Attempts::new(options.attempts_max),
+            ended: None,
         });
-        let mut response = match isolate(self.walk(request, options, deadline, &journey)).await {
+        let mut response = match isolate(pin!(self.walk(request, options, deadline, &journey))).await {
             Ok(response) => response,
             Err(panic) => FetchResponse::failed(Outcome::Crashed, Phase::Queue, panic),
         };
-        response.phases.total = waited + (self.inner.wire.clock.now() - began);
-        let Journey { url, chain, robots, robots_line, waited, attempts } = journey.into_inner();
+        let Journey { url, chain, robots, robots_line, waited: all_waits, attempts, ended } =
+            journey.into_inner();
+        let ended = ended.unwrap_or_else(|| self.inner.wire.clock.now());
+        response.phases.total = waited + (ended - began);
+        let waited = all_waits;
         tracing::debug!(
             target: "dragline::fetch",
             url = %self.inner.log_urls.show(url.as_str()),
@@ -281,41 +288,45 @@ impl Follower {
         Ok(response)
     }
 
-    /// Waits until robots.txt allows the hop and its host has a slot; returns how long that took, too.
+    /// Waits until robots.txt allows the hop and its host has a slot; returns how long that took, and when it was, too.
     async fn pass(
         &self,
         request: &FetchRequest,
         options: FollowOptions,
         deadline: Time,
         journey: &RefCell<Journey>,
-    ) -> Result<(Slot, Duration), Refusal> {
+    ) -> Result<(Slot, Duration, Time), Refusal> {
         let Inner { wire, gate, .. } = &*self.inner;
         let asked = wire.clock.now();
         let ask_robots = options.robots && request.url.path_and_query() != "/robots.txt";
         let passage = gate.pass(&self.tasks, &request.url, ask_robots, deadline).await;
-        let waited = wire.clock.now() - asked;
+        let since = passage.slot.as_ref().ok().and_then(Slot::since);
+        let now = since.unwrap_or_else(|| wire.clock.now());
+        let waited = now - asked;
         let mut journey = journey.borrow_mut();
         journey.waited += waited;
+        journey.ended = None;
         (journey.robots, journey.robots_line) = (passage.robots, passage.robots_line);
-        passage.slot.map(|slot| (slot, waited))
+        passage.slot.map(|slot| (slot, waited, now))
     }
 
     /// Sends the request of one hop once.
     async fn send(
         &self,
         request: &FetchRequest,
-        (slot, queue_wait): (Slot, Duration),
+        (slot, queue_wait, now): (Slot, Duration, Time),
         deadline: Time,
         journey: &RefCell<Journey>,
     ) -> FetchResponse {
         let Inner { wire, .. } = &*self.inner;
-        let limits = FetchLimits { deadline: deadline - wire.clock.now(), ..(*request.limits).clone() };
+        let limits = FetchLimits { deadline: deadline - now, ..(*request.limits).clone() };
         let gap = wire.telemetry.as_ref().and_then(|_| slot.gap());
         let lot = Lot { purpose: None, attempt: journey.borrow().attempts.made, queue_wait, gap };
-        let mut response = wire.fetch(request, limits, lot).await;
-        slot.release(&response, wire.clock.wall());
+        let (mut response, ended) = wire.fetch(request, limits, lot, now).await;
+        slot.release(&response, &wire.clock, ended);
+        journey.borrow_mut().ended = Some(ended);
         if let (Outcome::Timeout, Some(error)) = (response.outcome, &mut response.error)
-            && wire.clock.now() >= deadline
+            && ended >= deadline
         {
             // The transport knows what was left of it.
             let asked = request.limits.deadline;
@@ -333,6 +344,8 @@ impl Follower {
         journey: &RefCell<Journey>,
     ) -> Option<Duration> {
         let Inner { rules, wire, chance, .. } = &*self.inner;
+        // What went well needs no second look, and no clock.
+        response.outcome.fail_kind()?;
         let (wall, chance) = (wire.clock.wall(), &mut *chance.borrow_mut());
         let delay = journey.borrow_mut().attempts.again(rules, request, response, wall, chance)?;
         if wire.clock.now() + delay >= deadline {

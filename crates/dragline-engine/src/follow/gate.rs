@@ -11,12 +11,13 @@ use dragline_core::fetch::{FetchLimits, FetchResponse, Phase};
 use dragline_core::frontier::{Fetched, Token};
 use dragline_core::rules::CrawlRules;
 use dragline_core::url::HostKey;
-use dragline_core::{CanonicalUrl, Outcome, SkipReason, Time, Wall, http_fields};
+use dragline_core::{CanonicalUrl, Outcome, SkipReason, Time, http_fields};
 
 use super::admission::{Hosts, OwnSlot};
 use super::crawl_gate::{CrawlGate, CrawlSlot};
 use super::robots::{self, Answer, RobotsMemory, RobotsWord};
 use super::wire::Wire;
+use crate::clock::Clock;
 use crate::spawn::Tasks;
 
 /// Who is asked before each hop.
@@ -131,18 +132,26 @@ impl Slot {
         }
     }
 
-    /// Gives the slot back and lets the host's clock learn how the fetch ended; `wall` is when.
-    pub(super) fn release(self, response: &FetchResponse, wall: Wall) {
+    /// Returns when it was taken, if that is known here.
+    pub(super) const fn since(&self) -> Option<Time> {
+        match self {
+            Self::Own(slot) => Some(slot.since()),
+            Self::Crawl(_) => None,
+        }
+    }
+
+    /// Gives the slot back and lets the host's clock learn how the fetch ended; `now` is when.
+    pub(super) fn release(self, response: &FetchResponse, clock: &Clock, now: Time) {
         let fetched = Fetched {
             token: Token(0),
             outcome: response.outcome,
             status: response.status,
             ttfb: response.phases.ttfb,
-            retry_after: http_fields::retry_after(&response.headers, wall),
+            retry_after: http_fields::retry_after(&response.headers, clock.wall_at(now)),
             to_handlers: false,
         };
         match self {
-            Self::Own(slot) => slot.release(&fetched),
+            Self::Own(slot) => slot.release(now, &fetched),
             Self::Crawl(slot) => slot.release(fetched),
         }
     }

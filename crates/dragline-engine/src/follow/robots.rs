@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -200,7 +201,7 @@ fn remember(own: &OwnGate, origin: &Origin, known: Known, until: Time) {
 
 /// Asks one origin and writes down the answer, whatever happens.
 async fn errand(own: Rc<OwnGate>, origin: Origin) {
-    let (told, result) = match isolate(ask(&own, &origin)).await {
+    let (told, result) = match isolate(pin!(ask(&own, &origin))).await {
         Ok(answer) => answer,
         Err(panic) => {
             let refusal = Refusal::new(Outcome::Crashed, Phase::Queue, panic);
@@ -250,7 +251,7 @@ async fn ask(own: &OwnGate, origin: &Origin) -> (Told, RobotsResult) {
 async fn hop(own: &OwnGate, place: &CanonicalUrl, deadline: Time) -> Result<FetchResponse, Refusal> {
     let asked = own.wire.clock.now();
     let slot = own.hosts.admit(&place.host_key(), deadline).await?;
-    let now = own.wire.clock.now();
+    let now = slot.since();
     let limits = FetchLimits {
         deadline: deadline - now,
         body_bytes_max: u64::try_from(own.rules.robots.bytes_max).unwrap_or(u64::MAX),
@@ -264,8 +265,8 @@ async fn hop(own: &OwnGate, place: &CanonicalUrl, deadline: Time) -> Result<Fetc
     };
     let gap = own.wire.telemetry.is_some().then(|| slot.gap());
     let lot = Lot { purpose: Some(Purpose::Robots), attempt: 1, queue_wait: now - asked, gap };
-    let response = own.wire.fetch(&request, limits, lot).await;
-    Slot::Own(slot).release(&response, own.wire.clock.wall());
+    let (response, ended) = own.wire.fetch(&request, limits, lot, now).await;
+    Slot::Own(slot).release(&response, &own.wire.clock, ended);
     Ok(response)
 }
 
