@@ -122,13 +122,13 @@ impl Call {
         SessionError::new(kind, &self.url, message).started_at(self.place)
     }
 
-    /// Leaves the state `idle`: it waits for its turn from now on, unless `refused` says why it never will.
+    /// Leaves the state `idle`: it waits for its turn from now on, unless `refused` or a hook says why it never will.
     ///
     /// # Errors
     /// When it was started or cancelled before.
     pub(super) fn start(self: &Arc<Self>, refused: Option<SessionError>) -> Result<(), SessionError> {
         let began = self.hub.clock.now();
-        let limit = {
+        let order = {
             let mut progress = self.lock();
             if progress.state != FetchState::Idle {
                 let message =
@@ -136,28 +136,42 @@ impl Call {
                 return Err(self.error(ErrorKind::AlreadyStarted, message));
             }
             progress.state = progress.state.advance(FetchState::Queued);
-            progress.order.as_mut().map(|order| {
-                order.began = began;
-                order.request.limits.deadline
-            })
+            progress.order.take()
         };
         self.hub.began();
-        let refused = match (refused, limit) {
-            (Some(error), _) => error,
-            (None, Some(Duration::ZERO)) => {
-                let error = self
-                    .error(ErrorKind::Fetch(Outcome::Timeout), "a deadline of zero leaves no time to fetch");
-                error.started_at(self.place)
-            }
-            (None, limit) => match self.hub.enqueue(self, began + limit.unwrap_or(Duration::MAX)) {
-                Ok(turn) => {
-                    self.lock().turn = Some(turn);
-                    return Ok(());
-                }
-                Err(error) => error,
-            },
+        let lined_up = match (refused, order) {
+            (Some(error), _) => Err(error),
+            (None, Some(order)) => self.line_up(order, began),
+            (None, None) => Err(self.error(ErrorKind::InvalidRequest, "there is no request to send")),
         };
-        self.end_fetch(Err(refused));
+        if let Err(error) = lined_up {
+            self.end_fetch(Err(error));
+        }
+        Ok(())
+    }
+
+    /// Lets the hooks see the request, then waits for a lane with it.
+    ///
+    /// # Errors
+    /// Why it will not be fetched.
+    fn line_up(self: &Arc<Self>, mut order: Box<Order>, began: Time) -> Result<(), SessionError> {
+        let hooked = self.hub.hooks.run_pre(&mut order.request);
+        hooked.map_err(|message| self.error(ErrorKind::HookRefused, message))?;
+        order.began = began;
+        let deadline = order.request.limits.deadline;
+        if deadline.is_zero() {
+            let timeout = ErrorKind::Fetch(Outcome::Timeout);
+            return Err(self.error(timeout, "a deadline of zero leaves no time to fetch"));
+        }
+        {
+            let mut progress = self.lock();
+            if progress.state.has_ended() {
+                return Ok(());
+            }
+            progress.order = Some(order);
+        }
+        let turn = self.hub.enqueue(self, began + deadline)?;
+        self.lock().turn = Some(turn);
         Ok(())
     }
 

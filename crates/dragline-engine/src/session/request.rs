@@ -293,13 +293,8 @@ impl<V, D> FetchBuilder<V, D> {
             Err((url, fault)) => (url, None, Some(fault)),
         };
         let deadline = self.deadline.or(self.defaults.deadline);
-        let mut order = order.map(|request| Order { request, options: self.options, began: Time::ZERO });
-        let mut refused = fault.map(|fault| fault.started_at(place));
-        if let Some(order) = &mut order
-            && let Err(message) = self.hub.hooks.run_pre(&mut order.request)
-        {
-            refused = Some(SessionError::new(ErrorKind::HookRefused, &url, message).started_at(place));
-        }
+        let order = order.map(|request| Order { request, options: self.options, began: Time::ZERO });
+        let refused = fault.map(|fault| fault.started_at(place));
         let parts = CallParts { deadline, data: self.data, order, callback: self.callback };
         Fetch::new(Call::new(self.hub, url, place, parts), refused, self.on_wait)
     }
