@@ -8,6 +8,7 @@ use std::time::Duration;
 use dragline_core::Time;
 
 use super::call::Call;
+use super::hub::Hub;
 use super::{in_process, wait};
 use crate::clock::Clock;
 use crate::process::WorkerOptions;
@@ -118,6 +119,14 @@ impl Executor {
     /// Returns how many callbacks may run at a time.
     pub fn workers(&self) -> usize {
         self.0.0.workers_max
+    }
+
+    /// Returns the calls of one session that run here or wait for that.
+    pub(super) fn calls_of(&self, hub: &Hub) -> Vec<Arc<Call>> {
+        let state = self.0.0.lock();
+        let running = state.running.values().map(|(call, _)| call);
+        let of_hub = |call: &&Arc<Call>| std::ptr::eq(&*call.hub, hub);
+        running.chain(&state.waiting).filter(of_hub).map(Arc::clone).collect()
     }
 
     /// Has what is left to be done for a call run, in the order of coming.

@@ -180,7 +180,11 @@ impl Session {
     /// Starts nothing more, cancels what waits for a lane, and waits for what runs or cancels that too, callbacks
     /// included. Nothing waits unless the value that is returned does.
     pub fn close(&self, how: Close) -> Closing {
-        let cancelled = self.hub.cancel_all(how == Close::Abort, "its session was closed");
+        let why = "its session was closed";
+        let cancelled = match how {
+            Close::Finish => self.hub.cancel_all(false, why),
+            Close::Abort => self.hub.abort(why),
+        };
         let ended = Box::pin(self.hub.ended_all());
         let own = self.alive.as_ref();
         let thread = own.and_then(|own| own.thread.lock().unwrap_or_else(PoisonError::into_inner).take());
