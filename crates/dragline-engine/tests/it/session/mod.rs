@@ -2,11 +2,13 @@
 
 mod callbacks;
 mod ends;
+mod log;
 mod of_crawl;
 mod processes;
 mod requests;
 mod runtimes;
 mod sets;
+mod table;
 
 use std::time::Duration;
 
