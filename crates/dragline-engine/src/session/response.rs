@@ -69,7 +69,7 @@ impl<V: Send + Sync + 'static, D: Send + Sync + 'static> Response<V, D> {
             Some(value) if TypeId::of::<V>() != TypeId::of::<()>() => Arc::clone(value),
             _ => Arc::new(()),
         };
-        value.downcast().ok().expect("a handle's type is that of its callback's value")
+        value.downcast().expect("a handle's type is that of its callback's value")
     }
 
     /// Turns a status of 4xx or 5xx into an error.
