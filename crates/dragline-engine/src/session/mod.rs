@@ -15,6 +15,7 @@ mod builder;
 mod call;
 mod callback;
 mod canceller;
+pub mod coming_from;
 mod completed;
 mod crew;
 mod error;
