@@ -3,7 +3,6 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dragline_config::{NetworkPlan, Plan, request_field};
@@ -16,16 +15,16 @@ use dragline_fetch::{AwcTransportFactory, BodyBudget, TransportFactory, Transpor
 use dragline_telemetry::escape::LoggedUrls;
 use dragline_telemetry::{Telemetry, TelemetryOptions};
 
-use super::crew::{self, Standing};
+use super::build_error::{SessionBuildError, SessionBuildErrors};
 use super::error::with_causes;
 use super::executor::Executor;
 use super::front::{Defaults, Session};
 use super::hub::{Hub, HubParts};
+use super::seat::Seat;
 use crate::clock::Clock;
 use crate::crawl::fresh_seed;
-use crate::follow::{FollowOptions, Follower, FollowerParts};
+use crate::follow::FollowOptions;
 use crate::network::Network;
-use crate::spawn::{self, Tasks};
 
 /// Fetches at a time unless the session says otherwise.
 const WORKERS: usize = 8;
@@ -397,128 +396,8 @@ impl SessionBuilder {
     }
 }
 
-/// What the lanes' thread is started with.
-struct Seat {
-    hub: Arc<Hub>,
-    clock: Clock,
-    rules: Arc<CrawlRules>,
-    limits: Arc<FetchLimits>,
-    transport: Arc<dyn TransportFactory>,
-    defaults: Defaults,
-    log_urls: LoggedUrls,
-    seed: u64,
-}
-
-/// Ends what nobody will carry out any more, however the lanes ended.
-struct Gone(Arc<Hub>);
-
-impl Drop for Gone {
-    fn drop(&mut self) {
-        self.0.abandon("the thread that carries out its session's fetches has ended");
-    }
-}
-
-impl Seat {
-    /// Starts the lanes, on a thread of their own or here.
-    fn start(self, here: bool) -> Result<(Option<JoinHandle<()>>, Tasks), SessionBuildError> {
-        let mut tasks = Tasks::default();
-        if here {
-            tasks.spawn(self.serve());
-            return Ok((None, tasks));
-        }
-        let gone = Arc::clone(&self.hub);
-        match spawn::system("dragline-session", move || self.serve()) {
-            Ok(thread) => Ok((Some(thread), tasks)),
-            Err(error) => {
-                gone.abandon("its thread could not be started");
-                Err(SessionBuildError::Thread(error.to_string().into()))
-            }
-        }
-    }
-
-    async fn serve(self) {
-        let _gone = Gone(Arc::clone(&self.hub));
-        let follower = Follower::new(FollowerParts {
-            clock: self.clock,
-            rules: self.rules,
-            limits: self.limits,
-            transport: self.transport.open(),
-            cookies: self.defaults.cookies,
-            keyring: self.defaults.keyring,
-            log_urls: self.log_urls,
-            telemetry: self.hub.telemetry().cloned(),
-            seed: self.seed,
-        });
-        crew::serve(self.hub, follower, Standing::default()).await;
-    }
-}
-
 impl fmt::Debug for SessionBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionBuilder").field("workers", &self.workers).finish_non_exhaustive()
-    }
-}
-
-/// Everything that is wrong with the parts of a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionBuildErrors(pub Vec<SessionBuildError>);
-
-impl fmt::Display for SessionBuildErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.0.iter().enumerate() {
-            write!(f, "{}{error}", if index == 0 { "" } else { "; " })?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for SessionBuildErrors {}
-
-/// One thing that is wrong with the parts of a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SessionBuildError {
-    /// A number that must be at least 1, or a time that must not be zero.
-    Zero(&'static str),
-    /// A URL that cannot be fetched. Mend its spelling.
-    Url {
-        /// The URL as given.
-        text: Box<str>,
-        /// What is wrong with it.
-        error: dragline_core::UrlError,
-    },
-    /// A field that cannot be sent.
-    Header {
-        /// Its name as given.
-        name: Box<str>,
-        /// What is wrong with it.
-        error: Box<str>,
-    },
-    /// Credentials that cannot be sent.
-    Credentials(Box<str>),
-    /// A network, a file or a secret that cannot be used.
-    Network(Box<str>),
-    /// The session is to run on the calling arbiter, and none runs here. Build it within an actix system.
-    NoArbiter,
-    /// The metrics could not be set up.
-    Metrics(Box<str>),
-    /// No thread could be started.
-    Thread(Box<str>),
-}
-
-impl fmt::Display for SessionBuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Zero(what) => write!(f, "{what} must be more than zero"),
-            Self::Url { text, error } => write!(f, "\"{text}\": {error}"),
-            Self::Header { name, error } => write!(f, "field \"{name}\": {error}"),
-            Self::Credentials(error) => write!(f, "credentials: {error}"),
-            Self::Network(error) => write!(f, "network: {error}"),
-            Self::NoArbiter => {
-                f.write_str("no arbiter runs on this thread: build the session within an actix system")
-            }
-            Self::Metrics(error) => write!(f, "metrics: {error}"),
-            Self::Thread(error) => write!(f, "no thread could be started: {error}"),
-        }
     }
 }

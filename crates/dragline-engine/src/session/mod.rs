@@ -11,6 +11,7 @@
 //! A [`Fetch`] is a promise: it is there at once, whatever is wrong is told when it is asked for its result. One
 //! [`Call`](call) is shared by handle, line, lane and executor; whoever comes first ends it, and the others see that.
 
+mod build_error;
 mod builder;
 mod call;
 mod callback;
@@ -29,10 +30,12 @@ mod mapped;
 mod of_crawl;
 mod request;
 mod response;
+mod seat;
 mod set;
 mod wait;
 
-pub use builder::{SessionBuildError, SessionBuildErrors, SessionBuilder};
+pub use build_error::{SessionBuildError, SessionBuildErrors};
+pub use builder::SessionBuilder;
 pub use canceller::WaitCanceller;
 pub use completed::{AsCompleted, CompletedStream, as_completed, wait_all, wait_any};
 pub use dragline_core::session::FetchState;
