@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Everything that is wrong with the parts of a session.
+/// Everything that is wrong with the parts of a session: at least one error, in the order found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionBuildErrors(pub Vec<SessionBuildError>);
 
@@ -21,7 +21,7 @@ impl std::error::Error for SessionBuildErrors {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionBuildError {
-    /// A number that must be at least 1, or a time that must not be zero.
+    /// A number that must be at least 1, or a time that must not be zero. It names the method that was given 0.
     Zero(&'static str),
     /// A URL that cannot be fetched. Mend its spelling.
     Url {
@@ -30,22 +30,22 @@ pub enum SessionBuildError {
         /// What is wrong with it.
         error: dragline_core::UrlError,
     },
-    /// A field that cannot be sent.
+    /// A field that cannot be sent. Mend it, or leave it out.
     Header {
         /// Its name as given.
         name: Box<str>,
         /// What is wrong with it.
         error: Box<str>,
     },
-    /// Credentials that cannot be sent.
+    /// Credentials that cannot be sent, and why. Mend them.
     Credentials(Box<str>),
-    /// A network, a file or a secret that cannot be used.
+    /// A network, a file or a secret that cannot be used, and why. Mend its spelling, or the file.
     Network(Box<str>),
     /// The session is to run on the calling arbiter, and none runs here. Build it within an actix system.
     NoArbiter,
-    /// The metrics could not be set up.
+    /// The metrics could not be set up: a bug of ours.
     Metrics(Box<str>),
-    /// No thread could be started.
+    /// No thread could be started, and why. Try again when the machine has some to give.
     Thread(Box<str>),
 }
 

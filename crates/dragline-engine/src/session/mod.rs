@@ -8,8 +8,10 @@
 //!                       +---------------------------- done ------------------------+
 //! ```
 //!
-//! A [`Fetch`] is a promise: it is there at once, whatever is wrong is told when it is asked for its result. One
-//! [`Call`](call) is shared by handle, line, lane and executor; whoever comes first ends it, and the others see that.
+//! A [`Fetch`] is a promise: it is there at once, whatever is wrong is told when it is asked for its result. One call is
+//! shared by handle, line, lane and executor; whoever comes first ends it, and the others see that.
+//!
+//! Who knows requests-futures, App Engine's URL Fetch or asynchttp finds their words in [`coming_from`].
 
 mod build_error;
 mod builder;

@@ -100,7 +100,12 @@ fn urlfetch_callback_before_or_after_creation_run_when_waited_for() {
 fn urlfetch_payload_method_headers_truncated_redirects_certificate_and_all_verbs() {
     let (_server, session) = echo_session();
     for method in [Method::Get, Method::Post, Method::Put, Method::Patch, Method::Delete, Method::Options] {
-        let fetch = session.request(method, "/verb").header("X-One", "1").body("payload").start();
+        let fetch = session
+            .request(method, "/verb")
+            .header("X-One", "2")
+            .header("X-One", "1")
+            .body("payload")
+            .start();
         let text = fetch.result().unwrap().text().into_owned();
         assert!(text.starts_with(&format!("{method} /verb ")) && text.ends_with("payload"), "{text}");
         assert!(text.to_lowercase().contains("x-one: 1"), "{text}");
