@@ -1,5 +1,7 @@
 //! Uses sessions as their callers do, against a real server on loopback.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests too: what cannot be had ends the test")]
+
 mod callbacks;
 mod ends;
 mod log;
