@@ -15,6 +15,7 @@ use dragline_fetch::{AwcTransportFactory, BodyBudget, TransportFactory, Transpor
 use dragline_telemetry::escape::LoggedUrls;
 use dragline_telemetry::{Telemetry, TelemetryOptions};
 
+use super::build_error::{SessionBuildError, SessionBuildErrors};
 use super::error::with_causes;
 use super::executor::Executor;
 use super::front::{Defaults, Session};
@@ -32,7 +33,23 @@ const WORKERS: usize = 8;
 ///
 /// By default no gap is kept between fetches, as many go to one host as there are workers, robots.txt is not asked,
 /// nothing is tried again, and the address guard is on: private, loopback and metadata addresses are refused until
-/// they are allowed.
+/// they are allowed. Up to 10 redirects are followed.
+///
+/// Nothing is checked before [`SessionBuilder::build`], which tells all mistakes at once.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use dragline_engine::session::{Session, SessionBuildError};
+///
+/// let session = Session::builder().workers(10).deadline(Duration::from_secs(5)).build()?;
+/// assert_eq!(session.outstanding(), 0);
+///
+/// let errors = Session::builder().workers(0).base_url("nowhere").build().unwrap_err();
+/// assert!(errors.0.contains(&SessionBuildError::Zero("workers")));
+/// assert_eq!(errors.0.len(), 2);
+/// # Ok::<(), dragline_engine::session::SessionBuildErrors>(())
+/// ```
 #[must_use]
 pub struct SessionBuilder {
     rules: CrawlRules,
@@ -108,45 +125,49 @@ impl SessionBuilder {
         }
     }
 
-    /// Sets how many fetches may be under way; the others wait in the order in which they were started.
+    /// Sets how many fetches may be under way; the others wait in the order in which they were started. By default 8, at
+    /// least 1. They are no threads: all run on one.
     pub const fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
     }
 
-    /// Sets how many fetches may go to one host at a time; by default as many as there are workers.
+    /// Sets how many fetches may go to one host at a time; by default as many as there are workers, at least
+    /// 1.
     pub const fn per_host(mut self, fetches: u32) -> Self {
         self.per_host = Some(fetches);
         self
     }
 
-    /// Keeps a gap between two fetches of one host: a limit of their rate.
+    /// Keeps a gap between the starts of two fetches of one host: a limit of their rate. By default there is none.
     pub const fn gap(mut self, gap: Duration) -> Self {
         self.rules.politeness.delay = gap;
         self
     }
 
-    /// Sets how many callbacks may run at a time, on threads of their own; by default as many as there are cores.
+    /// Sets how many callbacks may run at a time, on threads of their own; by default as many as there are cores,
+    /// at least 1. It says nothing when an executor is given.
     pub const fn callback_workers(mut self, workers: usize) -> Self {
         self.callback_workers = Some(workers);
         self
     }
 
-    /// Runs callbacks on an executor that others may use too.
+    /// Runs callbacks, and the hooks of the end, on an executor that others may use too. The session never closes it.
     pub fn executor(mut self, executor: &Executor) -> Self {
         self.executor = Some(executor.clone());
         self
     }
 
-    /// Sets the deadline of each fetch that has none of its own: from its start to the last byte. Without one the
-    /// session's limits hold, a minute by default.
+    /// Sets the deadline of each fetch that has none of its own: from its start, waiting for a lane included, to
+    /// the last byte; more than zero. Without one the session's limits hold, a minute by default. It takes the place of
+    /// the one that [`SessionBuilder::limits`] sets; the other limits of time hold beside it.
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
     /// Sets how often a fetch is tried in all, the first time included, if it can be within its deadline; by default
-    /// once. Outcomes, statuses and waits are those of the rules' `retry`; only what may be sent twice is.
+    /// once, at least that. Outcomes, statuses and waits are those of the rules' `retry`; only what may be sent twice is.
     pub const fn attempts(mut self, attempts: u32) -> Self {
         self.attempts_max = attempts;
         self
@@ -159,7 +180,8 @@ impl SessionBuilder {
         self
     }
 
-    /// Sends a field with every fetch that has none of that name itself.
+    /// Sends a field with every fetch that has none of that name itself. One that cannot be sent, or that is not for the
+    /// caller to set, such as `Host`, is an error of the build.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         match request_field(&format!("{name}: {value}")) {
             Ok(field) => self.headers.push(field),
@@ -168,13 +190,15 @@ impl SessionBuilder {
         self
     }
 
-    /// Keeps cookies, those that servers set included; the jar may be shared with other sessions.
+    /// Keeps cookies, those that servers set included; the jar may be shared with other sessions. By default none are
+    /// kept.
     pub fn cookies(mut self, jar: &Arc<CookieJar>) -> Self {
         self.cookies = Some(Arc::clone(jar));
         self
     }
 
-    /// Answers an origin, given by any URL of it, when it asks who we are.
+    /// Shows credentials to an origin, given by any URL of it, and to no other. What is no URL, or cannot be sent, is an
+    /// error of the build.
     pub fn auth(mut self, origin: &str, credentials: Credentials) -> Self {
         match (CanonicalUrl::parse(origin), credentials.check()) {
             (Ok(url), Ok(())) => self.credentials.push((url, credentials)),
@@ -184,7 +208,7 @@ impl SessionBuilder {
         self
     }
 
-    /// Reads every URL as a reference from this one.
+    /// Reads every URL as a reference from this one, as a link in a page there. What is no URL is an error of the build.
     pub fn base_url(mut self, url: &str) -> Self {
         match CanonicalUrl::parse(url) {
             Ok(url) => self.base_url = Some(url),
@@ -193,7 +217,8 @@ impl SessionBuilder {
         self
     }
 
-    /// Opens a network that is refused by default, such as `127.0.0.0/8`.
+    /// Opens a network that is refused by default, such as `127.0.0.0/8`: an address with the length of its prefix. What
+    /// is none is an error of the build.
     pub fn allow_network(mut self, network: &str) -> Self {
         match network.parse() {
             Ok(network) => self.guard.allow_networks.push(network),
@@ -208,7 +233,7 @@ impl SessionBuilder {
         self
     }
 
-    /// Changes the limits of each fetch.
+    /// Changes the limits of each fetch: times of single phases, bytes of head and body.
     pub fn limits(mut self, change: impl FnOnce(&mut FetchLimits)) -> Self {
         change(&mut self.limits);
         self
@@ -220,39 +245,42 @@ impl SessionBuilder {
         self
     }
 
-    /// Replaces the network, for tests: see [`ScriptedTransport`](dragline_fetch::ScriptedTransport).
+    /// Replaces the network, for tests: see [`ScriptedTransport`](dragline_fetch::ScriptedTransport). No address is
+    /// dialled then, so that guard, TLS and proxies have no say.
     pub fn transport(mut self, transport: Arc<dyn TransportFactory>) -> Self {
         self.transport = Some(transport);
         self
     }
 
-    /// Counts into metrics there are already.
+    /// Counts into metrics there are already; by default a session has its own.
     pub fn telemetry(mut self, telemetry: &Arc<Telemetry>) -> Self {
         self.telemetry = Some(Arc::clone(telemetry));
         self
     }
 
-    /// Says how much of a URL log lines show.
+    /// Says how much of a URL log lines show; by default all of it.
     pub const fn log_urls(mut self, log_urls: LoggedUrls) -> Self {
         self.log_urls = log_urls;
         self
     }
 
     /// Carries fetches out on the arbiter that builds the session, instead of a thread of its own: a fetch that is
-    /// awaited there costs no change of threads. They end with that arbiter.
+    /// awaited there costs no change of threads. They end with that arbiter, and other threads may still use the session.
+    /// Without an arbiter the build fails.
     pub const fn on_this_arbiter(mut self) -> Self {
         self.is_local = true;
         self
     }
 
     /// Runs fetches one at a time in the order of starting, and none before it, or one started later, is waited for: as
-    /// a development server does, for tests that want the same order each time.
+    /// a development server does, for tests that want the same order each time. The number of workers says nothing then.
+    /// Deadlines count from the start as ever, so that what is never waited for ends when its deadline passes.
     pub const fn sequential(mut self) -> Self {
         self.is_sequential = true;
         self
     }
 
-    /// Sets the seed of what is drawn; by default it is drawn from the system.
+    /// Sets the seed of what is drawn, such as waits between attempts; by default it is drawn from the system.
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
@@ -262,7 +290,8 @@ impl SessionBuilder {
         self.faults.push(fault);
     }
 
-    /// Checks everything, reads the files that the network needs, and starts the lanes' thread.
+    /// Checks everything, reads the files that the network needs, and starts the lanes' thread. Blocks for the files
+    /// only.
     ///
     /// # Errors
     /// Every fault of the parts given, at once. Nothing was started then.
@@ -398,69 +427,5 @@ impl SessionBuilder {
 impl fmt::Debug for SessionBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionBuilder").field("workers", &self.workers).finish_non_exhaustive()
-    }
-}
-
-/// Everything that is wrong with the parts of a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionBuildErrors(pub Vec<SessionBuildError>);
-
-impl fmt::Display for SessionBuildErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.0.iter().enumerate() {
-            write!(f, "{}{error}", if index == 0 { "" } else { "; " })?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for SessionBuildErrors {}
-
-/// One thing that is wrong with the parts of a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SessionBuildError {
-    /// A number that must be at least 1, or a time that must not be zero.
-    Zero(&'static str),
-    /// A URL that cannot be fetched. Mend its spelling.
-    Url {
-        /// The URL as given.
-        text: Box<str>,
-        /// What is wrong with it.
-        error: dragline_core::UrlError,
-    },
-    /// A field that cannot be sent.
-    Header {
-        /// Its name as given.
-        name: Box<str>,
-        /// What is wrong with it.
-        error: Box<str>,
-    },
-    /// Credentials that cannot be sent.
-    Credentials(Box<str>),
-    /// A network, a file or a secret that cannot be used.
-    Network(Box<str>),
-    /// The session is to run on the calling arbiter, and none runs here. Build it within an actix system.
-    NoArbiter,
-    /// The metrics could not be set up.
-    Metrics(Box<str>),
-    /// No thread could be started.
-    Thread(Box<str>),
-}
-
-impl fmt::Display for SessionBuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Zero(what) => write!(f, "{what} must be more than zero"),
-            Self::Url { text, error } => write!(f, "\"{text}\": {error}"),
-            Self::Header { name, error } => write!(f, "field \"{name}\": {error}"),
-            Self::Credentials(error) => write!(f, "credentials: {error}"),
-            Self::Network(error) => write!(f, "network: {error}"),
-            Self::NoArbiter => {
-                f.write_str("no arbiter runs on this thread: build the session within an actix system")
-            }
-            Self::Metrics(error) => write!(f, "metrics: {error}"),
-            Self::Thread(error) => write!(f, "no thread could be started: {error}"),
-        }
     }
 }

@@ -122,11 +122,12 @@ impl Call {
         SessionError::new(kind, &self.url, message).started_at(self.place)
     }
 
-    /// Leaves the state `idle`: it waits for its turn from now on, unless `refused` says why it never will.
+    /// Leaves the state `idle`: it waits for its turn from now on, unless `refused` or a hook says why it never will.
     ///
     /// # Errors
     /// When it was started or cancelled before.
     pub(super) fn start(self: &Arc<Self>, refused: Option<SessionError>) -> Result<(), SessionError> {
+        let began = self.hub.clock.now();
         let order = {
             let mut progress = self.lock();
             if progress.state != FetchState::Idle {
@@ -138,39 +139,39 @@ impl Call {
             progress.order.take()
         };
         self.hub.began();
-        let refused = match (refused, order) {
-            (None, Some(order)) => match self.line_up(order) {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            },
-            (Some(error), _) => error,
-            (None, None) => self.error(ErrorKind::InvalidRequest, "there is nothing to fetch"),
+        let lined_up = match (refused, order) {
+            (Some(error), _) => Err(error),
+            (None, Some(order)) => self.line_up(order, began),
+            (None, None) => Err(self.error(ErrorKind::InvalidRequest, "there is no request to send")),
         };
-        self.end_fetch(Err(refused));
+        if let Err(error) = lined_up {
+            self.end_fetch(Err(error));
+        }
         Ok(())
     }
 
-    /// Lets the hooks see the request and puts the call in the line.
-    fn line_up(self: &Arc<Self>, mut order: Box<Order>) -> Result<(), SessionError> {
-        if let Err(message) = self.hub.hooks.run_pre(&mut order.request) {
-            return Err(self.error(ErrorKind::HookRefused, message));
+    /// Lets the hooks see the request, then waits for a lane with it.
+    ///
+    /// # Errors
+    /// Why it will not be fetched.
+    fn line_up(self: &Arc<Self>, mut order: Box<Order>, began: Time) -> Result<(), SessionError> {
+        let hooked = self.hub.hooks.run_pre(&mut order.request);
+        hooked.map_err(|message| self.error(ErrorKind::HookRefused, message))?;
+        order.began = began;
+        let deadline = order.request.limits.deadline;
+        if deadline.is_zero() {
+            let timeout = ErrorKind::Fetch(Outcome::Timeout);
+            return Err(self.error(timeout, "a deadline of zero leaves no time to fetch"));
         }
-        let limit = order.request.limits.deadline;
-        if limit.is_zero() {
-            let message = "a deadline of zero leaves no time to fetch";
-            return Err(self.error(ErrorKind::Fetch(Outcome::Timeout), message));
-        }
-        order.began = self.hub.clock.now();
-        let deadline = order.began + limit;
         {
             let mut progress = self.lock();
-            if progress.state != FetchState::Queued {
+            if progress.state.has_ended() {
                 // A hook took its time, and somebody cancelled it.
                 return Ok(());
             }
             progress.order = Some(order);
         }
-        let turn = self.hub.enqueue(self, deadline)?;
+        let turn = self.hub.enqueue(self, began + deadline)?;
         self.lock().turn = Some(turn);
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::set::Bell;
 
 /// Ends the waits of the sets that it is in, from any thread, and leaves their fetches alone; clones are the same one.
 ///
-/// Once used it stays used.
+/// Once used it stays used. See [`FetchSet::push_canceller`](super::FetchSet::push_canceller).
 #[derive(Clone, Default)]
 pub struct WaitCanceller(Arc<Mutex<Use>>);
 

@@ -12,13 +12,14 @@ use super::set::{Any, FetchSet};
 use super::wait;
 
 /// Blocks until a member of the set has ended, and returns the earliest in the order of collection among those that
-/// have: the same one again until an earlier one ends. `None` when the set is empty.
+/// have: the same one again until an earlier one ends or it is removed. `None` when the set is empty.
 ///
 /// What was to run when that fetch is waited for runs here, the first time; nothing of any other does. Costs a
 /// logarithm of how many have ended. Not to be used on an actor's thread; [`FetchSet::any`] may be.
 ///
 /// # Errors
-/// When members are left to wait for but none was started, or when the calling thread runs an arbiter.
+/// [`NotStarted`](super::ErrorKind::NotStarted) when members are left to wait for but none was started;
+/// [`WouldBlock`](super::ErrorKind::WouldBlock) when none has ended and the calling thread runs an arbiter.
 pub fn wait_any<V, D>(set: &mut FetchSet<V, D>) -> Result<Option<Any<'_, V, D>>, SessionError>
 where
     V: Send + Sync + 'static,
@@ -31,7 +32,8 @@ where
 /// Cancellers have no part in it. Not to be used on an actor's thread; [`FetchSet::all`] may be.
 ///
 /// # Errors
-/// When a fetch was not started, or when the calling thread runs an arbiter.
+/// [`NotStarted`](super::ErrorKind::NotStarted) when a fetch was not started, and nothing is waited for then;
+/// [`WouldBlock`](super::ErrorKind::WouldBlock) when some have not ended and the calling thread runs an arbiter.
 pub fn wait_all<V, D>(set: &mut FetchSet<V, D>) -> Result<(), SessionError>
 where
     V: Send + Sync + 'static,
@@ -45,6 +47,19 @@ where
 ///
 /// Cancellers are left out. A fetch that was not started comes last, and its result says so; so does every fetch that
 /// has not ended when the iterator is used on an actor's thread, which must not block.
+///
+/// ```
+/// use dragline_engine::session::{FetchSet, Session, as_completed};
+///
+/// # let server = dragline_testkit::EchoServer::start()?;
+/// # let session =
+/// #     Session::builder().base_url(&server.url("/")).allow_network("127.0.0.0/8").build()?;
+/// let start = |wait| session.get(format!("/?wait_ms={wait}")).data(wait).start();
+/// let set: FetchSet<(), u32> = [200, 0].map(start).into_iter().collect();
+/// let order: Vec<u32> = as_completed(set).map(|fetch| *fetch.data()).collect();
+/// assert_eq!(order, [0, 200]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn as_completed<V, D>(set: FetchSet<V, D>) -> AsCompleted<V, D>
 where
     V: Send + Sync + 'static,
@@ -54,7 +69,7 @@ where
     AsCompleted { set }
 }
 
-/// Fetches in the order in which they end: see [`as_completed`].
+/// Fetches in the order in which they end: see [`as_completed`]. Dropping it cancels those that were not given yet.
 pub struct AsCompleted<V = (), D = ()> {
     set: FetchSet<V, D>,
 }
@@ -69,7 +84,7 @@ where
         self.set.iter().count()
     }
 
-    /// Adds a fetch to those that are waited for.
+    /// Adds a fetch to those that are waited for; after the last was given too.
     pub fn push(&mut self, fetch: Fetch<V, D>) {
         fetch.call().release();
         self.set.push(fetch);
@@ -110,10 +125,10 @@ where
     }
 }
 
-/// As [`AsCompleted`], without blocking.
+/// As [`AsCompleted`], without blocking; made by [`AsCompleted::stream`].
 ///
 /// # Cancel safety
-/// Dropping a wait for the next one takes none.
+/// Dropping a wait for the next one takes none. Dropping the stream cancels those that were not given yet.
 #[derive(Debug)]
 pub struct CompletedStream<V = (), D = ()>(AsCompleted<V, D>);
 

@@ -19,7 +19,14 @@ impl Call {
         let is_response = answer.is_ok();
         let hub = &self.hub;
         if let Err(error) = &answer {
-            tracing::debug!(target: "dragline::session", %error, "fetch failed");
+            tracing::debug!(
+                target: "dragline::session",
+                url = %hub.log_urls().show(&self.url),
+                started_at = %self.place,
+                kind = ?error.kind(),
+                error = error.message(),
+                "fetch failed"
+            );
         }
         if self.answer.set(answer).is_err() {
             return;

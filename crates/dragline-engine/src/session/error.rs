@@ -10,6 +10,9 @@ use dragline_core::{FetchError, Outcome};
 use dragline_telemetry::labels::CallbackResult;
 
 /// Why a fetch has no result. Cheap to clone: a result can be asked for any number of times.
+///
+/// Shown, it has the URL, what went wrong, the phase and where the fetch was started. The URL is whole, its query too,
+/// whatever log lines may show of it.
 #[derive(Clone)]
 pub struct SessionError(Arc<Inner>);
 
@@ -118,7 +121,8 @@ impl SessionError {
         self.outcome() == Some(Outcome::Cancelled)
     }
 
-    /// Whether a deadline or another limit of time passed.
+    /// Whether a deadline or another limit of time passed in the fetch itself; a callback's is
+    /// [`ErrorKind::CallbackTimedOut`].
     pub fn is_timeout(&self) -> bool {
         self.outcome() == Some(Outcome::Timeout)
     }
@@ -143,7 +147,7 @@ impl SessionError {
         &self.0.url
     }
 
-    /// Returns where in the caller's code the fetch was started.
+    /// Returns where in the caller's code the fetch was started: file, line and column of the call.
     pub fn place(&self) -> Option<&'static Location<'static>> {
         self.0.started_at
     }

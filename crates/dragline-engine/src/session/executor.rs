@@ -8,6 +8,7 @@ use std::time::Duration;
 use dragline_core::Time;
 
 use super::call::Call;
+use super::hub::Hub;
 use super::{in_process, wait};
 use crate::clock::Clock;
 use crate::process::WorkerOptions;
@@ -21,6 +22,24 @@ const CALLBACK_TIMEOUT: Duration = Duration::from_secs(60);
 /// Threads are started when there is something to run, at most as many as it was made with, and end when the last
 /// clone, session and outstanding fetch are gone. A callback that takes longer than the limit is given up: its fetch
 /// ends [`CallbackTimedOut`](super::ErrorKind::CallbackTimedOut), its thread is left behind and another takes its place.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use dragline_engine::session::{Executor, Session};
+///
+/// # let server = dragline_testkit::EchoServer::start()?;
+/// # let url = server.url("/");
+/// let executor = Executor::threads(2).callback_timeout(Duration::from_secs(10)).build()?;
+/// let sessions = [(); 2].map(|()| {
+///     Session::builder().executor(&executor).allow_network("127.0.0.0/8").build()
+/// });
+/// for session in sessions {
+///     let length = session?.get(&url).on_done(|response| response.body().len()).start();
+///     assert!(*length.result()?.value() > 0);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Executor(Arc<Owner>);
 
@@ -52,7 +71,7 @@ struct State {
     is_closed: bool,
 }
 
-/// How an executor is made.
+/// How an executor is made: by [`Executor::threads`] or [`Executor::processes`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ExecutorOptions {
@@ -62,13 +81,13 @@ pub struct ExecutorOptions {
 }
 
 impl ExecutorOptions {
-    /// Sets how long a callback may take; by default a minute.
+    /// Sets how long a callback may take on its thread, waiting for other fetches included; by default a minute.
     pub const fn callback_timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// Makes the executor.
+    /// Makes the executor. No thread or process is started yet.
     ///
     /// # Errors
     /// When it would have no worker, or give callbacks no time.
@@ -84,14 +103,16 @@ impl ExecutorOptions {
 }
 
 impl Executor {
-    /// Begins an executor of at most `workers` threads.
+    /// Begins an executor of at most `workers` threads, at least 1.
     pub const fn threads(workers: usize) -> ExecutorOptions {
         ExecutorOptions { workers, timeout: CALLBACK_TIMEOUT, process: None }
     }
 
     /// Begins an executor of at most `workers` threads, each with a worker process of its own, in which
     /// [`on_done_in_process`](super::FetchBuilder::on_done_in_process) calls functions; other callbacks run on its
-    /// threads. A process is started by the first call, and anew after one that hung, died or said what is no answer.
+    /// threads. A process is started by the first call, and anew after one that hung, died or said what is no answer. The
+    /// times of `options` and the callback's own limit hold both. The program's `main` must begin with
+    /// [`Functions::serve_if_asked`](crate::process::Functions::serve_if_asked).
     pub const fn processes(workers: usize, options: WorkerOptions) -> ExecutorOptions {
         ExecutorOptions { workers, timeout: CALLBACK_TIMEOUT, process: Some(options) }
     }
@@ -118,6 +139,14 @@ impl Executor {
     /// Returns how many callbacks may run at a time.
     pub fn workers(&self) -> usize {
         self.0.0.workers_max
+    }
+
+    /// Returns the calls of one session that run here or wait for that.
+    pub(super) fn calls_of(&self, hub: &Hub) -> Vec<Arc<Call>> {
+        let state = self.0.0.lock();
+        let running = state.running.values().map(|(call, _)| call);
+        let of_hub = |call: &&Arc<Call>| std::ptr::eq(&*call.hub, hub);
+        running.chain(&state.waiting).filter(of_hub).map(Arc::clone).collect()
     }
 
     /// Has what is left to be done for a call run, in the order of coming.

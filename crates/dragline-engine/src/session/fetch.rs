@@ -25,6 +25,26 @@ pub(super) type OnWait<V, D> = Box<dyn FnOnce(&Fetch<V, D>) + Send>;
 ///
 /// `D` is the data attached to it, `V` what its callback returns. A handle is one call. Dropping it cancels the fetch,
 /// unless that has ended or is [detached](Fetch::detach).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use dragline_engine::session::{FetchState, Session};
+///
+/// # let server = dragline_testkit::EchoServer::start()?;
+/// # let url = server.url("/?wait_ms=20000");
+/// let session = Session::builder().allow_network("127.0.0.0/8").build()?;
+/// let fetch = session.get(url).start();
+/// if !fetch.wait(Duration::from_millis(20))? {
+///     fetch.cancel();
+/// }
+/// assert_eq!(fetch.state(), FetchState::Cancelled);
+/// assert!(fetch.result().unwrap_err().is_cancelled());
+///
+/// let bad = session.get("no url").start(); // told by the result
+/// assert_eq!(bad.result().unwrap_err().url(), "no url");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "dropping the handle cancels the fetch: detach it, or wait for its result"]
 pub struct Fetch<V = (), D = ()> {
     call: Arc<Call>,
@@ -53,7 +73,8 @@ impl<V, D> Fetch<V, D> {
         &self.call
     }
 
-    /// Starts a fetch that was made by [`FetchBuilder::create`](super::FetchBuilder::create). Returns at once.
+    /// Starts a fetch that was made by [`FetchBuilder::create`](super::FetchBuilder::create). Returns at once. The hooks
+    /// before a fetch run here, on the calling thread.
     ///
     /// # Errors
     /// When it was started or cancelled before. Whatever is wrong with the request itself is told by the result.
@@ -62,7 +83,7 @@ impl<V, D> Fetch<V, D> {
         self.call.start(refused)
     }
 
-    /// Returns where it stands.
+    /// Returns where it stands. It is `running` until its callback and the hooks of the end have run too.
     pub fn state(&self) -> FetchState {
         self.call.state()
     }
@@ -73,7 +94,7 @@ impl<V, D> Fetch<V, D> {
     }
 
     /// Returns the deadline that was set, for this fetch or for its session; `None` when none was, and the session's
-    /// limits alone hold.
+    /// limits alone hold. It is a length, counted from the start.
     pub fn deadline(&self) -> Option<Duration> {
         self.call.deadline
     }
@@ -85,7 +106,8 @@ impl<V, D> Fetch<V, D> {
 
     /// Cancels it; its connection is closed, its callbacks do not begin. Returns whether it had not ended.
     ///
-    /// A callback that runs is not stopped, but what it returns is dropped.
+    /// A callback that runs is not stopped, but what it returns is dropped; a worker process that runs one is killed.
+    /// The result is [`Cancelled`](dragline_core::Outcome::Cancelled) at once.
     pub fn cancel(&self) -> bool {
         self.call.cancel("the fetch was cancelled")
     }
@@ -106,9 +128,10 @@ impl<V: Send + Sync + 'static, D: Send + Sync + 'static> Fetch<V, D> {
     }
 
     /// Sets what runs when it is waited for: once, on the first thread that waits for it, when it has ended, well or
-    /// not. Replaces what was set before and has not run. It is given this handle and may ask it anything.
+    /// not. Replaces what was set before and has not run. It is given this handle and may ask it anything. Waiting for
+    /// another fetch never runs it.
     ///
-    /// Its panic becomes the result.
+    /// Its panic becomes the result. A second thread that waits at the same time does not wait for it.
     pub fn on_wait(&self, callback: impl FnOnce(&Self) + Send + 'static) {
         let earlier = self.on_wait.lock().unwrap_or_else(PoisonError::into_inner).replace(Box::new(callback));
         drop(earlier);
@@ -134,10 +157,12 @@ impl<V: Send + Sync + 'static, D: Send + Sync + 'static> Fetch<V, D> {
         }
     }
 
-    /// Blocks until it has ended, at most for `timeout`; returns whether it has. How it ended is no error here.
+    /// Blocks until it has ended, at most for `timeout`, for ever with `None`; returns whether it has. How it ended is no
+    /// error here. A fetch that has not ended goes on.
     ///
     /// # Errors
-    /// When it was not started, or when the calling thread runs an arbiter, which must not stand still.
+    /// [`NotStarted`](ErrorKind::NotStarted); or [`WouldBlock`](ErrorKind::WouldBlock) when it has not ended and the
+    /// calling thread runs an arbiter, which must not stand still.
     pub fn wait(&self, timeout: impl Into<Option<Duration>>) -> Result<bool, SessionError> {
         let until = timeout.into().map(|timeout| self.call.hub.clock.now() + timeout);
         let has_ended = self.call.wait(until)?;
@@ -158,7 +183,7 @@ impl<V: Send + Sync + 'static, D: Send + Sync + 'static> Fetch<V, D> {
 
     /// Blocks until it has ended and returns the response. Asked again it returns the same.
     ///
-    /// Inside a runtime use `fetch.await`.
+    /// Inside a runtime use `fetch.await`: only on the thread of an actor is blocking refused.
     ///
     /// # Errors
     /// Why there is no response, or what went wrong in a callback; or as [`Fetch::wait`].
@@ -167,7 +192,10 @@ impl<V: Send + Sync + 'static, D: Send + Sync + 'static> Fetch<V, D> {
         self.settled()
     }
 
-    /// Returns the result if it has ended; never blocks.
+    /// Returns the result if it has ended, and runs the callback of the wait then; never waits.
+    ///
+    /// # Errors
+    /// As [`Fetch::result`], within the `Some`.
     pub fn try_result(&self) -> Option<Result<Response<V, D>, SessionError>> {
         self.state().has_ended().then(|| {
             self.run_on_wait();
@@ -182,7 +210,8 @@ impl<V: Send + Sync + 'static, D: Send + Sync + 'static> Fetch<V, D> {
         self.call.outcome().map(|()| Response::of(&self.call))
     }
 
-    /// Makes a handle whose result is what `map` makes of the response, on the thread that asks for it.
+    /// Makes a handle whose result is what `map` makes of the response, on the thread that asks for it. It is not called
+    /// when there is no response; its error or panic is the result.
     pub fn map<T, E>(
         self,
         map: impl FnOnce(Response<V, D>) -> Result<T, E> + Send + 'static,
@@ -193,7 +222,7 @@ impl<V: Send + Sync + 'static, D: Send + Sync + 'static> Fetch<V, D> {
         Mapped::of_response(self, map)
     }
 
-    /// As [`Fetch::map`], for what decides about failures too.
+    /// As [`Fetch::map`], for what decides about failures too: it is always called, and may make a value of one.
     pub fn map_result<T, E>(
         self,
         map: impl FnOnce(Result<Response<V, D>, SessionError>) -> Result<T, E> + Send + 'static,
@@ -205,7 +234,10 @@ impl<V: Send + Sync + 'static, D: Send + Sync + 'static> Fetch<V, D> {
     }
 }
 
-/// Waits without blocking, in any runtime. Dropping it unfinished cancels the fetch; await `&mut fetch` to keep it.
+/// Waits without blocking, in any runtime.
+///
+/// # Cancel safety
+/// Dropping it unfinished cancels the fetch. Await `&mut fetch` to keep it: dropping that changes nothing.
 impl<V: Send + Sync + 'static, D: Send + Sync + 'static> Future for Fetch<V, D> {
     type Output = Result<Response<V, D>, SessionError>;
 

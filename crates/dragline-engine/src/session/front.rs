@@ -27,7 +27,24 @@ use crate::spawn::Tasks;
 /// Starts fetches and gives handles to them; clones share lanes, connections, cookies, hooks and executor.
 ///
 /// It may be used from any thread, in any runtime or none. When the last clone is dropped nothing more can be started;
-/// what was started ends, and its handles stay good.
+/// what was started ends, and its handles stay good. Nothing waits for that: [`Session::close`] can.
+///
+/// ```
+/// use dragline_engine::session::{Close, Session};
+///
+/// # let server = dragline_testkit::EchoServer::start()?;
+/// let session = Session::builder()
+///     .workers(10)
+///     .allow_network("127.0.0.0/8") // the server of this example is on loopback
+///     .base_url(&server.url("/"))
+///     .build()?;
+/// let one = session.get("/one").start();
+/// let two = session.post("/two").json(&[1, 2]).start(); // beside the first
+/// assert_eq!(one.result()?.status(), 200);
+/// assert!(two.result()?.text().ends_with("[1,2]"));
+/// assert!(session.close(Close::Finish).wait());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Session {
     pub(super) hub: Arc<Hub>,
@@ -79,12 +96,13 @@ impl Drop for Alive {
     }
 }
 
-/// What becomes of what runs when a session is closed.
+/// What becomes of what runs when a session is closed: on a lane, or with a callback on the executor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Close {
-    /// It is waited for.
+    /// It goes on and is waited for.
     Finish,
-    /// It is cancelled.
+    /// It is cancelled. A callback that runs is not stopped, but nobody waits for it; a worker process that runs one is
+    /// killed.
     Abort,
 }
 
@@ -108,7 +126,7 @@ impl Session {
         Self { hub, defaults: Arc::new(defaults), alive: None }
     }
 
-    /// Begins a `GET`.
+    /// Begins a `GET` of a URL; of a reference when the session has a base. What is wrong with it is told by the result.
     pub fn get(&self, url: impl AsRef<str>) -> FetchBuilder {
         self.request(Method::Get, url)
     }
@@ -143,7 +161,7 @@ impl Session {
         self.request(Method::Options, url)
     }
 
-    /// Begins a request of any method. A malformed URL is told by the result.
+    /// Begins a request of any method. Nothing happens before its [`start`](FetchBuilder::start).
     pub fn request(&self, method: Method, url: impl AsRef<str>) -> FetchBuilder {
         FetchBuilder::new(self, method, url.as_ref())
     }
@@ -151,13 +169,13 @@ impl Session {
     /// Fetches a URL and blocks until it has: start and result in one.
     ///
     /// # Errors
-    /// As [`Fetch::result`](super::Fetch::result).
+    /// As [`Fetch::result`](super::Fetch::result): so it is not for an actor's thread.
     #[track_caller]
     pub fn fetch(&self, url: impl AsRef<str>) -> Result<Response, SessionError> {
         self.get(url).start().result()
     }
 
-    /// Returns the hooks of this session and its clones.
+    /// Returns the hooks of this session and its clones, to add to them; those of a crawl are shared by all its sessions.
     pub fn hooks(&self) -> &Hooks {
         &self.hub.hooks
     }
@@ -167,20 +185,27 @@ impl Session {
         self.defaults.cookies.as_ref()
     }
 
-    /// Returns the metrics of this session; those of the crawl for a session of a crawl.
+    /// Returns the metrics of this session; those of the crawl for a session of a crawl, `None` before it has begun.
     pub fn telemetry(&self) -> Option<&Arc<Telemetry>> {
         self.hub.telemetry()
     }
 
-    /// Returns how many fetches were started and have not ended.
+    /// Returns how many fetches were started and have not ended, callbacks included; of all sessions of its crawl for a
+    /// session of a crawl.
     pub fn outstanding(&self) -> usize {
         self.hub.outstanding()
     }
 
-    /// Starts nothing more, cancels what waits for a lane, and waits for what runs or cancels that too, callbacks
-    /// included. Nothing waits unless the value that is returned does.
+    /// Starts nothing more, cancels what waits for a lane, and lets what runs end or cancels that too, callbacks included.
+    /// It returns at once: the value that is returned can wait for the end.
+    ///
+    /// All clones are closed with it; for a session of a crawl, all sessions of that crawl. An executor is not.
     pub fn close(&self, how: Close) -> Closing {
-        let cancelled = self.hub.cancel_all(how == Close::Abort, "its session was closed");
+        let why = "its session was closed";
+        let cancelled = match how {
+            Close::Finish => self.hub.cancel_all(false, why),
+            Close::Abort => self.hub.abort(why),
+        };
         let ended = Box::pin(self.hub.ended_all());
         let own = self.alive.as_ref();
         let thread = own.and_then(|own| own.thread.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -206,15 +231,15 @@ pub struct Closing {
 }
 
 impl Closing {
-    /// Returns how many fetches were cancelled.
+    /// Returns how many fetches the close has cancelled.
     pub const fn cancelled(&self) -> usize {
         self.cancelled
     }
 
     /// Blocks until everything that was started has ended, and the session's own thread with it.
     ///
-    /// Returns `false` at once when the calling thread runs an arbiter, which must not stand still (await it there), or a
-    /// callback, which would wait for its own end.
+    /// Returns `false` at once when the calling thread runs an arbiter, which must not stand still: await it there. Not to
+    /// be called by a callback of the session, which would wait for its own end.
     pub fn wait(self) -> bool {
         if wait::is_on_arbiter() || wait::is_worker() {
             return false;
@@ -229,6 +254,8 @@ impl Closing {
     }
 }
 
+/// Waits until everything that was started has ended, in any runtime.
+///
 /// # Cancel safety
 /// Dropping it does not undo the close.
 impl Future for Closing {

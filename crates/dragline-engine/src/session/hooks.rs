@@ -17,7 +17,10 @@ type Pre = Arc<dyn Fn(&mut FetchRequest) -> Result<(), String> + Send + Sync>;
 /// What runs after a fetch, on a thread of the executor.
 type Post = Arc<dyn Fn(&CallEnded<'_>) + Send + Sync>;
 
-/// The hooks of a session: each has a name of its own among those of its kind.
+/// The hooks of a session: each has a name of its own among those of its kind, those before a fetch and those after.
+///
+/// They may be added and removed at any time, by a hook too: what is added later is seen by what is started, or ends,
+/// after that. A session without hooks pays nothing for them.
 #[derive(Default)]
 pub struct Hooks {
     pre: List<Pre>,
@@ -137,7 +140,7 @@ impl Hooks {
         self.post.add(name, Arc::new(hook), Place::First)
     }
 
-    /// Removes the hooks of that name; returns whether there were any.
+    /// Removes the hooks of that name, before and after; returns whether there were any. One that runs goes on.
     pub fn remove(&self, name: &str) -> bool {
         let (pre, post) = (self.pre.remove(name), self.post.remove(name));
         pre || post
@@ -197,12 +200,12 @@ pub struct CallEnded<'a> {
 }
 
 impl CallEnded<'_> {
-    /// Returns the URL that was asked for.
+    /// Returns the URL that was asked for: canonical when it is one, else as it was given.
     pub fn url(&self) -> &str {
         &self.call.url
     }
 
-    /// Returns what came back, when something did.
+    /// Returns what came back, when a whole response did; also when its callback failed.
     pub fn response(&self) -> Option<&FetchResponse> {
         self.call.answer()?.ok().map(|followed| &followed.response)
     }

@@ -310,6 +310,14 @@ impl Hub {
         cancelled
     }
 
+    /// As [`Hub::cancel_all`], with what is left to be run by the executor.
+    pub(super) fn abort(&self, why: &str) -> usize {
+        let on_lanes = self.cancel_all(true, why);
+        // Looked at after the lanes: what leaves a lane has gone to the executor before.
+        let calls = self.executor.get().map(|executor| executor.calls_of(self)).unwrap_or_default();
+        on_lanes + calls.iter().filter(|call| call.cancel(why)).count()
+    }
+
     /// Ends everything: nobody will carry anything out any more.
     pub(crate) fn abandon(&self, why: &str) {
         self.change_life(Life::Gone);

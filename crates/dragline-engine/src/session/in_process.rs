@@ -41,7 +41,7 @@ impl ResponseHead {
         }
     }
 
-    /// Returns the value of a field; names are compared without case.
+    /// Returns the first value of a field; names are compared without case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()

@@ -22,7 +22,21 @@ enum Failed {
     Map(String),
 }
 
-/// A fetch whose result is made of its response, on the thread that asks for it, when it is asked for.
+/// A fetch whose result is made of its response, on the thread that asks for it, when it is asked for; made by
+/// [`Fetch::map`]. The result is made once, and given away. Dropping it cancels the fetch.
+///
+/// ```
+/// use dragline_engine::session::Session;
+///
+/// # let server = dragline_testkit::EchoServer::start()?;
+/// # let url = server.url("/page");
+/// let session = Session::builder().allow_network("127.0.0.0/8").build()?;
+/// let path = session.get(url).start().map(|response| {
+///     response.text().split(' ').nth(1).map(str::to_owned).ok_or("no path")
+/// });
+/// assert_eq!(path.result()?, "/page");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "dropping the handle cancels the fetch: wait for its result"]
 pub struct Mapped<T, V = (), D = ()> {
     fetch: Fetch<V, D>,
@@ -49,7 +63,7 @@ impl<T, V: Send + Sync + 'static, D: Send + Sync + 'static> Mapped<T, V, D> {
         Self { fetch, map: Some(Box::new(map)) }
     }
 
-    /// Returns the handle below.
+    /// Returns the handle below, to look at or to cancel.
     pub const fn fetch(&self) -> &Fetch<V, D> {
         &self.fetch
     }
@@ -57,7 +71,8 @@ impl<T, V: Send + Sync + 'static, D: Send + Sync + 'static> Mapped<T, V, D> {
     /// Blocks until the fetch has ended and returns what is made of it.
     ///
     /// # Errors
-    /// As [`Fetch::result`]; and what the map returned as an error, or its panic.
+    /// As [`Fetch::result`]; and what the map returned as an error, or its panic. On the thread of an actor, where it
+    /// would block, the handle is gone and the fetch cancelled: await it there.
     pub fn result(mut self) -> Result<T, SessionError> {
         self.fetch.wait(None)?;
         let result = self.fetch.result();
@@ -81,9 +96,13 @@ impl<T, V: Send + Sync + 'static, D: Send + Sync + 'static> Mapped<T, V, D> {
     }
 }
 
-/// Nothing in it is pinned.
+// Nothing in it is pinned.
 impl<T, V, D> Unpin for Mapped<T, V, D> {}
 
+/// Waits without blocking, in any runtime; the map runs in the poll that finds the end.
+///
+/// # Cancel safety
+/// Dropping it unfinished cancels the fetch.
 impl<T, V: Send + Sync + 'static, D: Send + Sync + 'static> Future for Mapped<T, V, D> {
     type Output = Result<T, SessionError>;
 

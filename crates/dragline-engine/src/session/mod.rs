@@ -8,13 +8,17 @@
 //!                       +---------------------------- done ------------------------+
 //! ```
 //!
-//! A [`Fetch`] is a promise: it is there at once, whatever is wrong is told when it is asked for its result. One
-//! [`Call`](call) is shared by handle, line, lane and executor; whoever comes first ends it, and the others see that.
+//! A [`Fetch`] is a promise: it is there at once, whatever is wrong is told when it is asked for its result. One call is
+//! shared by handle, line, lane and executor; whoever comes first ends it, and the others see that.
+//!
+//! Who knows requests-futures, App Engine's URL Fetch or asynchttp finds their words in [`coming_from`].
 
+mod build_error;
 mod builder;
 mod call;
 mod callback;
 mod canceller;
+pub mod coming_from;
 mod completed;
 mod crew;
 mod ending;
@@ -34,7 +38,8 @@ mod set;
 mod wait;
 mod watching;
 
-pub use builder::{SessionBuildError, SessionBuildErrors, SessionBuilder};
+pub use build_error::{SessionBuildError, SessionBuildErrors};
+pub use builder::SessionBuilder;
 pub use canceller::WaitCanceller;
 pub use completed::{AsCompleted, CompletedStream, as_completed, wait_all, wait_any};
 pub use dragline_core::session::FetchState;

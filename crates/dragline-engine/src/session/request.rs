@@ -25,7 +25,30 @@ use crate::follow::FollowOptions;
 
 /// What one fetch asks for; made by [`Session::get`] and its kin. Nothing happens before [`FetchBuilder::start`].
 ///
-/// Attach data before callbacks: they are given it. Mistakes are told by the result, never by a panic.
+/// Attach data before callbacks: they are given it. Mistakes are told by the result
+/// ([`InvalidRequest`](ErrorKind::InvalidRequest)), never by a panic; the first one counts.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use dragline_engine::session::Session;
+///
+/// # let server = dragline_testkit::EchoServer::start()?;
+/// # let url = server.url("/search");
+/// let session = Session::builder().allow_network("127.0.0.0/8").build()?;
+/// let fetch = session
+///     .get(url)
+///     .query("q", "a b")
+///     .header("Accept-Language", "de")
+///     .deadline(Duration::from_secs(5))
+///     .data("mine")
+///     .on_done(|response| response.body().len())
+///     .start();
+/// let response = fetch.result()?;
+/// assert!(response.text().starts_with("GET /search?q=a+b "));
+/// assert_eq!((*response.data(), *response.value()), ("mine", response.body().len()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "nothing is fetched before `start`"]
 pub struct FetchBuilder<V = (), D = ()> {
     hub: Arc<Hub>,
@@ -80,7 +103,8 @@ impl<D: Send + Sync + 'static> FetchBuilder<(), D> {
     /// Calls `callback` with the response, on a thread of the session's executor, as soon as it is there. What it
     /// returns is kept with the response ([`Response::value`]). It is not called when there is no response.
     ///
-    /// Its panic becomes the result. It may start other fetches and wait for them.
+    /// Its panic becomes the result. It may start other fetches and wait for them. One that takes longer than its
+    /// executor allows is given up, by default after a minute.
     pub fn on_done<V: Send + Sync + 'static>(
         self,
         callback: impl FnOnce(&Response<(), D>) -> V + Send + 'static,
@@ -114,7 +138,11 @@ impl<D: Send + Sync + 'static> FetchBuilder<(), D> {
     }
 
     /// Has a worker process of the session's executor call the function of that name with the response; what it
-    /// answers is read as `V` and kept with the response. The fetch itself stays in this process.
+    /// answers is read as `V` and kept with the response. The fetch itself stays in this process. The function's head
+    /// is a [`ResponseHead`](super::ResponseHead), its body that of the response.
+    ///
+    /// What goes wrong there is the result: [`WorkerFailed`](ErrorKind::WorkerFailed) without such an executor or
+    /// function too, [`ValueMismatch`](ErrorKind::ValueMismatch) for an answer that is no `V`.
     pub fn on_done_in_process<V>(self, function: &str) -> FetchBuilder<V, D>
     where
         V: DeserializeOwned + Send + Sync + 'static,
@@ -157,7 +185,8 @@ impl<V, D> FetchBuilder<V, D> {
         }
     }
 
-    /// Sends a field, in place of the session's of that name.
+    /// Sends a field, in place of the session's of that name. Of two of one name the last is sent; what is not for the
+    /// caller to set, such as `Host`, is an [`InvalidRequest`](ErrorKind::InvalidRequest).
     pub fn header(mut self, name: &str, value: &str) -> Self {
         match request_field(&format!("{name}: {value}")) {
             Ok(field) => self.headers.push(field),
@@ -166,13 +195,14 @@ impl<V, D> FetchBuilder<V, D> {
         self
     }
 
-    /// Adds a parameter to the query of the URL.
+    /// Adds a parameter to the query of the URL, encoded as a form's is; behind those there are.
     pub fn query(mut self, name: &str, value: &str) -> Self {
         self.query.push((name.into(), value.into()));
         self
     }
 
-    /// Sends these bytes; name their type with [`FetchBuilder::header`].
+    /// Sends these bytes, whatever the method; name their type with [`FetchBuilder::header`]. The last content given
+    /// counts.
     pub fn body(mut self, body: impl Into<bytes::Bytes>) -> Self {
         self.body = RequestBody::bytes(body);
         self
@@ -184,13 +214,13 @@ impl<V, D> FetchBuilder<V, D> {
         self
     }
 
-    /// Sends fields as a form does.
+    /// Sends fields as a form does, with its `Content-Type`.
     pub fn form(mut self, fields: &[(&str, &str)]) -> Self {
         self.body = RequestBody::form(fields.iter().copied());
         self
     }
 
-    /// Sends a value as JSON.
+    /// Sends a value as JSON, with its `Content-Type`.
     pub fn json(mut self, value: &impl Serialize) -> Self {
         match RequestBody::json(value) {
             Ok(body) => self.body = body,
@@ -199,19 +229,22 @@ impl<V, D> FetchBuilder<V, D> {
         self
     }
 
-    /// Answers the URL's own origin when it asks who we are.
+    /// Shows these credentials to the URL's own origin, and to no other that a redirect leads to. Those in the URL itself
+    /// do the same.
     pub fn auth(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
         self
     }
 
-    /// Sets the deadline: from the start, waiting for a lane included, to the last byte.
+    /// Sets the deadline: from the start, waiting for a lane included, to the last byte, all redirects and attempts
+    /// together. What has ended by then stays ended: the time of callbacks is their executor's matter. A deadline of zero
+    /// is a [`Timeout`](Outcome::Timeout) at once.
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Changes the other limits of this fetch.
+    /// Changes the other limits of this fetch; they begin as those of its session.
     pub fn limits(mut self, change: impl FnOnce(&mut FetchLimits)) -> Self {
         let limits = self.limits.get_or_insert_with(|| (*self.defaults.limits).clone());
         change(limits);
@@ -223,13 +256,14 @@ impl<V, D> FetchBuilder<V, D> {
         self.limits(|limits| limits.at_cap = AtCap::Truncate)
     }
 
-    /// Follows at most this many redirects; 0: a redirect is the response.
+    /// Follows at most this many redirects; one more is a [`RedirectError`](Outcome::RedirectError). 0: a redirect is the
+    /// response.
     pub const fn redirects_max(mut self, redirects: u32) -> Self {
         self.options.redirects_max = if redirects == 0 { None } else { Some(redirects) };
         self
     }
 
-    /// Whether robots.txt is asked first.
+    /// Whether robots.txt is asked first; what it disallows is [`RobotsDenied`](Outcome::RobotsDenied).
     pub const fn robots(mut self, obey: bool) -> Self {
         self.options.robots = obey;
         self
@@ -251,7 +285,7 @@ impl<V, D> FetchBuilder<V, D> {
         self
     }
 
-    /// Keeps the bytes that were sent and received with the response.
+    /// Keeps the bytes that were sent and received with the response: see [`Response::fetched`].
     pub const fn capture(mut self) -> Self {
         self.capture = true;
         self
@@ -268,7 +302,8 @@ impl<V, D> FetchBuilder<V, D> {
         self.fault.get_or_insert(fault);
     }
 
-    /// Starts it and returns its handle at once. Whatever is wrong is told by the result.
+    /// Starts it and returns its handle at once. Whatever is wrong is told by the result, which names the place of this
+    /// call. The hooks before a fetch run here.
     #[track_caller]
     pub fn start(self) -> Fetch<V, D> {
         let place = Location::caller();
@@ -278,7 +313,7 @@ impl<V, D> FetchBuilder<V, D> {
         fetch
     }
 
-    /// Makes its handle without starting it: [`Fetch::start`] does.
+    /// Makes its handle without starting it: [`Fetch::start`] does. Errors name the place of this call.
     #[track_caller]
     pub fn create(self) -> Fetch<V, D> {
         self.make(Location::caller())

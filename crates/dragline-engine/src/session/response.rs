@@ -72,7 +72,7 @@ impl<V: Send + Sync + 'static, D: Send + Sync + 'static> Response<V, D> {
         value.downcast().expect("a handle's type is that of its callback's value")
     }
 
-    /// Turns a status of 4xx or 5xx into an error.
+    /// Turns a status of 4xx or 5xx into an error; any other passes.
     ///
     /// # Errors
     /// [`ErrorKind::Status`] with the status.
@@ -102,7 +102,7 @@ impl<V, D> Response<V, D> {
         &self.followed().response
     }
 
-    /// Returns the status.
+    /// Returns the status of the last hop.
     pub fn status(&self) -> u16 {
         self.fetched().status.unwrap_or_default()
     }
@@ -112,22 +112,23 @@ impl<V, D> Response<V, D> {
         (200..300).contains(&self.status())
     }
 
-    /// Returns the fields.
+    /// Returns the fields of the last hop, in the order received.
     pub fn headers(&self) -> &Headers {
         &self.fetched().headers
     }
 
-    /// Returns the value of a field when it is there and UTF-8.
+    /// Returns the first value of a field when it is there and UTF-8; names are compared without case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers().get_str(name)
     }
 
-    /// Returns the decoded body.
+    /// Returns the body, its content codings (gzip and the like) undone.
     pub fn body(&self) -> &Bytes {
         &self.fetched().body
     }
 
-    /// Returns the body as text, in the encoding its head, its own declaration or a guess tells.
+    /// Returns the body as text, in the encoding its head, its own declaration or a guess tells; what is damaged is
+    /// replaced.
     pub fn text(&self) -> Cow<'_, str> {
         Charset::of_response(self.body(), self.headers(), self.url().host()).decode_body()
     }
@@ -166,7 +167,7 @@ impl<V, D> Response<V, D> {
         self.followed().waited
     }
 
-    /// Returns the address that was talked to.
+    /// Returns the address that was talked to: that of a proxy, if one was; `None` without a network.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.fetched().peer
     }
@@ -182,7 +183,8 @@ impl<V, D> fmt::Debug for Response<V, D> {
     }
 }
 
-/// A fetch that ended, well or not, as a callback of its end sees it.
+/// A fetch that ended, well or not, as a callback of its end sees it: see
+/// [`FetchBuilder::on_end`](super::FetchBuilder::on_end).
 pub struct Ended<D = ()> {
     call: Arc<Call>,
     data: PhantomData<fn() -> D>,
@@ -220,7 +222,7 @@ impl<D: Send + Sync + 'static> Ended<D> {
         self.call.data.downcast_ref().expect("a handle's type is that of its data")
     }
 
-    /// Returns the URL that was asked for.
+    /// Returns the URL that was asked for: canonical when it is one, else as it was given.
     pub fn url(&self) -> &str {
         &self.call.url
     }

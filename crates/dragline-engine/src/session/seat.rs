@@ -1,4 +1,4 @@
-//! Starts the lanes of a session of its own, on a thread of theirs or on the calling arbiter.
+//! Starts the lanes of a session, on a thread of their own or on the arbiter that builds it.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -8,7 +8,7 @@ use dragline_core::rules::CrawlRules;
 use dragline_fetch::TransportFactory;
 use dragline_telemetry::escape::LoggedUrls;
 
-use super::builder::SessionBuildError;
+use super::build_error::SessionBuildError;
 use super::crew::{self, Standing};
 use super::front::Defaults;
 use super::hub::Hub;

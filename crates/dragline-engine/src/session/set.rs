@@ -58,6 +58,25 @@ impl Bell {
 
 /// Fetches that are waited for together, in the order in which they were collected. Dropping it cancels those that have
 /// not ended.
+///
+/// All of a set have data and values of the same types. [`wait_any`](super::wait_any) and
+/// [`wait_all`](super::wait_all) block, [`FetchSet::any`] and [`FetchSet::all`] do not.
+///
+/// ```
+/// use dragline_engine::session::{Any, FetchSet, Session, wait_all, wait_any};
+///
+/// # let server = dragline_testkit::EchoServer::start()?;
+/// let session =
+///     Session::builder().base_url(&server.url("/")).allow_network("127.0.0.0/8").build()?;
+/// let mut set: FetchSet = FetchSet::new();
+/// let slow = set.push(session.get("/?wait_ms=200").start());
+/// let quick = set.push(session.get("/").start());
+/// // The earliest in order of collection among those that have ended.
+/// assert!(matches!(wait_any(&mut set)?, Some(Any::Fetch(key, _)) if key == quick));
+/// wait_all(&mut set)?;
+/// assert!(matches!(wait_any(&mut set)?, Some(Any::Fetch(key, _)) if key == slow));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct FetchSet<V = (), D = ()> {
     members: BTreeMap<u64, Member<V, D>>,
     next: u64,
@@ -69,11 +88,11 @@ enum Member<V, D> {
     Canceller,
 }
 
-/// Names a member of one set.
+/// Names a member of one set, and nothing in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FetchKey(u64);
 
-/// What [`wait_any`] found.
+/// What [`wait_any`](super::wait_any) found.
 #[derive(Debug)]
 pub enum Any<'a, V = (), D = ()> {
     /// This fetch has ended.
@@ -100,7 +119,8 @@ where
         FetchKey(place)
     }
 
-    /// Collects a canceller: from its use on, [`wait_any`] returns it in its turn.
+    /// Collects a canceller: from its use on, [`wait_any`](super::wait_any) returns it in its turn, before whatever was
+    /// collected later. It may be in several sets.
     pub fn push_canceller(&mut self, canceller: &WaitCanceller) -> FetchKey {
         let place = self.take_place();
         canceller.ring_at_use(&self.bell, place);
@@ -116,7 +136,7 @@ where
         place
     }
 
-    /// Returns a fetch of the set.
+    /// Returns a fetch of the set; `None` when it was removed, or is a canceller.
     pub fn get(&self, key: FetchKey) -> Option<&Fetch<V, D>> {
         match self.members.get(&key.0)? {
             Member::Fetch(fetch) => Some(fetch),
@@ -150,7 +170,7 @@ where
         }
     }
 
-    /// Takes a fetch out of the set; a canceller is only taken out.
+    /// Takes a fetch out of the set, which cancels nothing while it is kept; a canceller is only taken out.
     pub fn remove(&mut self, key: FetchKey) -> Option<Fetch<V, D>> {
         match self.members.remove(&key.0)? {
             Member::Fetch(fetch) => Some(fetch),
@@ -158,7 +178,7 @@ where
         }
     }
 
-    /// Returns how many members there are.
+    /// Returns how many members there are, ended or not, cancellers included.
     pub fn len(&self) -> usize {
         self.members.len()
     }
@@ -233,10 +253,10 @@ where
         }
     }
 
-    /// The asynchronous form of [`wait_any`].
+    /// The asynchronous form of [`wait_any`](super::wait_any): waits in any runtime until a member has ended.
     ///
     /// # Errors
-    /// As [`wait_any`], but for the thread.
+    /// When members are left to wait for but none was started.
     ///
     /// # Cancel safety
     /// Dropping it changes nothing.
@@ -253,10 +273,10 @@ where
         Ok(self.show(place))
     }
 
-    /// The asynchronous form of [`wait_all`].
+    /// The asynchronous form of [`wait_all`](super::wait_all): waits in any runtime until every fetch has ended.
     ///
     /// # Errors
-    /// As [`wait_all`], but for the thread.
+    /// When a fetch was not started; then nothing is waited for.
     ///
     /// # Cancel safety
     /// Dropping it changes nothing.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use dragline_core::fetch::FetchRequest;
 use dragline_engine::session::{ErrorKind, Executor, Fetch, Session, wait_any};
 use dragline_engine::session::{FetchSet, SessionError};
 
@@ -214,6 +215,31 @@ fn hooks_run_in_order_around_every_call_exactly_once() {
     assert!(hooks.remove("a") && !hooks.remove("a"));
     // The cancelled one may have been sent.
     assert!((2..=3).contains(&server.asked()));
+}
+
+#[test]
+fn hooks_run_when_a_fetch_is_started_and_not_when_it_is_made() {
+    let (_server, session) = echo_session();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (before, after) = (Arc::clone(&seen), Arc::clone(&seen));
+    let pre = move |_: &mut FetchRequest| {
+        before.lock().unwrap().push("pre");
+        Ok::<_, SessionError>(())
+    };
+    session.hooks().append_pre("pre", pre).unwrap();
+    session.hooks().append_post("post", move |_| after.lock().unwrap().push("post")).unwrap();
+    drop(session.get("/never").create());
+    let fetch = session.get("/").create();
+    assert!(seen.lock().unwrap().is_empty());
+    fetch.start().unwrap();
+    assert_eq!(fetch.start().unwrap_err().kind(), ErrorKind::AlreadyStarted);
+    fetch.check().unwrap();
+    assert_eq!(*seen.lock().unwrap(), ["pre", "post"]);
+    // A hook that is added in between is seen, and refuses the start alone.
+    let late = session.get("/late").create();
+    session.hooks().push_pre("late", |_| Err("not today")).unwrap();
+    late.start().unwrap();
+    assert_eq!(late.result().unwrap_err().kind(), ErrorKind::HookRefused);
 }
 
 #[test]

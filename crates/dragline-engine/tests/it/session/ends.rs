@@ -1,11 +1,12 @@
 //! Lives through every end a fetch and a session can have.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dragline_core::Outcome;
-use dragline_engine::session::{Close, ErrorKind, FetchState};
+use dragline_engine::session::{Close, ErrorKind, Executor, FetchState, SessionError};
 use dragline_testkit::wait_until;
 
 use super::{echo, echo_session, millis};
@@ -119,6 +120,41 @@ fn closing_cancels_the_line_and_waits_for_what_runs_or_cancels_it_too() {
         let after = session.get("/after").start();
         assert_eq!(after.result().unwrap_err().kind(), ErrorKind::Closed);
         assert_eq!(server.asked(), 1);
+    }
+}
+
+#[test]
+fn an_abort_cancels_callbacks_that_run_or_wait_too() {
+    for how in [Close::Finish, Close::Abort] {
+        let (_server, builder) = echo();
+        let (_kept, other) = echo();
+        let executor = Executor::threads(1).build().unwrap();
+        let session = builder.executor(&executor).build().unwrap();
+        let other = other.executor(&executor).build().unwrap();
+        let ((entered, entry), (release, released)) = (channel(), channel::<()>());
+        let held = Mutex::new(released);
+        let runs = session.get("/").on_done(move |_| {
+            entered.send(()).unwrap();
+            // Given back by a message, or by the end of the test.
+            held.lock().unwrap().recv().is_ok()
+        });
+        let runs = runs.start();
+        entry.recv().unwrap();
+        let waits = session.get("/").on_done(|_| ()).start();
+        let stranger = other.get("/").on_done(|_| 7).start();
+        assert!(!waits.wait(millis(50)).unwrap());
+        let closing = session.close(how);
+        match how {
+            Close::Finish => release.send(()).unwrap(),
+            Close::Abort => assert_eq!(closing.cancelled(), 2),
+        }
+        assert!(closing.wait());
+        drop(release);
+        let expected = if how == Close::Finish { None } else { Some(Outcome::Cancelled) };
+        let outcome = |error: SessionError| error.outcome().expect("it is the fetch");
+        assert_eq!(runs.result().err().map(outcome), expected);
+        assert_eq!(waits.result().err().map(outcome), expected);
+        assert_eq!(*stranger.result().unwrap().value(), 7);
     }
 }
 

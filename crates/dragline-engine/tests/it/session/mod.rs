@@ -1,12 +1,16 @@
 //! Uses sessions as their callers do, against a real server on loopback.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests too: what cannot be had ends the test")]
+
 mod callbacks;
 mod ends;
+mod log;
 mod of_crawl;
 mod processes;
 mod requests;
 mod runtimes;
 mod sets;
+mod table;
 
 use std::time::Duration;
 

@@ -26,7 +26,7 @@ pub(super) fn add_functions(functions: Functions) -> Functions {
         })
 }
 
-fn options() -> WorkerOptions {
+pub(super) fn options() -> WorkerOptions {
     let args = ["process::worker_entry", "--exact", "--nocapture"].map(Into::into).into();
     WorkerOptions { args, ..WorkerOptions::default() }
 }

@@ -8,7 +8,9 @@ use dragline_core::auth::{Credentials, Secret};
 use dragline_core::cookies::CookieJar;
 use dragline_core::fetch::Method;
 use dragline_engine::session::{ErrorKind, Session, SessionBuildError};
+use dragline_telemetry::escape::LoggedUrls;
 
+use super::log::Log;
 use super::{echo, echo_session};
 
 #[test]
@@ -113,6 +115,23 @@ fn mistakes_of_a_request_are_told_by_its_result() {
     check(session.get("/").deadline(Duration::ZERO).start(), zero, "deadline of zero");
     let private = bare.get("http://127.0.0.1:1/").start();
     check(private, ErrorKind::Fetch(Outcome::Blocked), "allow");
+}
+
+#[test]
+fn no_log_line_shows_more_of_a_url_than_it_may() {
+    let log = Log::default();
+    log.keep(|| {
+        actix_rt::System::new().block_on(async {
+            let (_server, builder) = echo();
+            let session = builder.on_this_arbiter().log_urls(LoggedUrls::NoQuery).build().unwrap();
+            let fails = session.get("http://127.0.0.1:1/path?key=s3cret").start();
+            assert!(fails.await.unwrap_err().to_string().contains("s3cret"), "its own error has all");
+        });
+    });
+    let lines = log.lines();
+    let failed = lines.iter().find(|line| line.contains("fetch failed")).unwrap();
+    assert!(failed.contains("/path?\u{2026}") && failed.contains("requests.rs:"), "{failed}");
+    assert!(lines.iter().all(|line| !line.contains("s3cret")), "{lines:#?}");
 }
 
 #[test]
