@@ -166,6 +166,12 @@ impl<V, D> Response<V, D> {
         self.followed().waited
     }
 
+    /// Returns how often it was sent: 1 unless it was tried again, which
+    /// [`SessionBuilder::attempts`](super::SessionBuilder::attempts) allows.
+    pub fn attempts(&self) -> u32 {
+        self.followed().attempts
+    }
+
     /// Returns the address that was talked to.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.fetched().peer
