@@ -167,6 +167,12 @@ impl<V, D> Response<V, D> {
         self.followed().waited
     }
 
+    /// Returns how often it was sent: 1 unless it was tried again, which
+    /// [`SessionBuilder::attempts`](super::SessionBuilder::attempts) allows.
+    pub fn attempts(&self) -> u32 {
+        self.followed().attempts
+    }
+
     /// Returns the address that was talked to: that of a proxy, if one was; `None` without a network.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.fetched().peer

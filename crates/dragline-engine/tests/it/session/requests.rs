@@ -9,9 +9,10 @@ use dragline_core::cookies::CookieJar;
 use dragline_core::fetch::Method;
 use dragline_engine::session::{ErrorKind, Session, SessionBuildError};
 use dragline_telemetry::escape::LoggedUrls;
+use dragline_testkit::{Reply, Server, Site};
 
 use super::log::Log;
-use super::{echo, echo_session};
+use super::{echo, echo_session, millis};
 
 #[test]
 fn every_verb_reaches_the_server() {
@@ -93,6 +94,19 @@ fn a_status_of_the_servers_is_a_result_and_an_error_when_asked() {
         assert!(error.to_string().contains("requests.rs:"), "{error}");
     }
     session.fetch(server.url("/")).unwrap().error_for_status().unwrap();
+}
+
+#[test]
+fn a_response_tells_how_often_it_was_sent() {
+    let busy = vec![Reply::status(503), Reply::status(503), Reply::html("well")];
+    let server = Server::start(Site::new().on("/", Reply::html("well")).on_each("/busy", busy)).unwrap();
+    let builder = Session::builder().allow_network("127.0.0.0/8").base_url(server.url("/").as_str());
+    let session = builder.attempts(3).rules(|rules| rules.retry.base = millis(1)).build().unwrap();
+    for (path, status, attempts) in [("/", 200, 1), ("/busy", 200, 3), ("/missing", 404, 1)] {
+        let response = session.get(path).start().result().unwrap();
+        assert_eq!((response.status(), response.attempts()), (status, attempts), "{path}");
+    }
+    assert_eq!(server.log().count_of("/busy"), 3);
 }
 
 #[test]

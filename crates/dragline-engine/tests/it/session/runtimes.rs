@@ -50,7 +50,6 @@ fn spawn_blocking<T: Send + 'static>(
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "what is tried is that such a thread may block")]
 fn a_session_is_used_in_tokio_with_many_threads() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
