@@ -55,9 +55,9 @@ where
 /// # let session =
 /// #     Session::builder().base_url(&server.url("/")).allow_network("127.0.0.0/8").build()?;
 /// let start = |wait| session.get(format!("/?wait_ms={wait}")).data(wait).start();
-/// let set: FetchSet<(), u32> = [200, 0].map(start).into_iter().collect();
+/// let set: FetchSet<(), u32> = [500, 0].map(start).into_iter().collect();
 /// let order: Vec<u32> = as_completed(set).map(|fetch| *fetch.data()).collect();
-/// assert_eq!(order, [0, 200]);
+/// assert_eq!(order, [0, 500]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn as_completed<V, D>(set: FetchSet<V, D>) -> AsCompleted<V, D>

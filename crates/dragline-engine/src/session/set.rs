@@ -69,7 +69,7 @@ impl Bell {
 /// let session =
 ///     Session::builder().base_url(&server.url("/")).allow_network("127.0.0.0/8").build()?;
 /// let mut set: FetchSet = FetchSet::new();
-/// let slow = set.push(session.get("/?wait_ms=200").start());
+/// let slow = set.push(session.get("/?wait_ms=1000").start());
 /// let quick = set.push(session.get("/").start());
 /// // The earliest in order of collection among those that have ended.
 /// assert!(matches!(wait_any(&mut set)?, Some(Any::Fetch(key, _)) if key == quick));

@@ -156,7 +156,7 @@ fn urlfetch_development_server_in_order_and_synchronous() {
 #[test]
 fn userrpc_state_one_call_per_object_user_data_deadline() {
     let (_server, session) = echo_session();
-    let rpc = session.get("/x?wait_ms=50").data(vec!["any", "type"]).create();
+    let rpc = session.get("/x?wait_ms=300").data(vec!["any", "type"]).create();
     assert_eq!((rpc.state(), rpc.deadline()), (FetchState::Idle, None));
     rpc.start().unwrap();
     assert!(matches!(rpc.state(), FetchState::Queued | FetchState::Running));
@@ -164,7 +164,7 @@ fn userrpc_state_one_call_per_object_user_data_deadline() {
     let response = rpc.result().unwrap();
     assert_eq!(rpc.state(), FetchState::Done);
     assert_eq!((rpc.data(), response.data()), (&vec!["any", "type"], &vec!["any", "type"]));
-    assert!(rpc.url().ends_with("/x?wait_ms=50") && response.fetched().status == Some(200));
+    assert!(rpc.url().ends_with("/x?wait_ms=300") && response.fetched().status == Some(200));
     assert_eq!(session.get("/").deadline(SOON).create().deadline(), Some(SOON));
 }
 
@@ -191,7 +191,7 @@ fn userrpc_wait_any_and_wait_all() {
     let (_server, session) = echo_session();
     let mut set: FetchSet = FetchSet::new();
     assert!(wait_any(&mut set).unwrap().is_none());
-    let slow = set.push(session.get("/?wait_ms=300").start());
+    let slow = set.push(session.get("/?wait_ms=1000").start());
     let quick = set.push(session.get("/").start());
     let canceller = WaitCanceller::new();
     let cancelled = set.push_canceller(&canceller);
@@ -206,14 +206,14 @@ fn userrpc_wait_any_and_wait_all() {
     wait_all(&mut set).unwrap();
     assert_eq!(first(&mut set), slow);
     let order: Vec<u32> = as_completed(
-        [200, 0]
+        [500, 0]
             .map(|wait| session.get(format!("/?wait_ms={wait}")).data(wait).start())
             .into_iter()
             .collect(),
     )
     .map(|fetch| *fetch.data())
     .collect();
-    assert_eq!(order, [0, 200]);
+    assert_eq!(order, [0, 500]);
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn requests_futures_workers_executor_session_callback_processes_close() {
     let names = [&session, &shares].map(|session| session.get("/").on_done(|_| thread_name()).start());
     let names = names.map(|fetch| fetch.result().unwrap().value().clone());
     assert_eq!(names[0], names[1]);
-    let running: Vec<_> = (0..3).map(|_| session.get("/?wait_ms=300").start()).collect();
+    let running: Vec<_> = (0..3).map(|_| session.get("/?wait_ms=1000").start()).collect();
     assert!(wait_until(SOON, || server.most_at_once() == 3));
     let queued = session.get("/").start();
     let closing = session.close(Close::Finish);
