@@ -2,7 +2,7 @@
 //! are under way.
 //!
 //! `cargo run --example api_27k -- --help` needs no network: the API is served on loopback by this very program, answers
-//! after 50 ms and fails now and then. With `--release` it is a good deal quicker.
+//! after 50 ms and fails now and then.
 
 use std::collections::BTreeSet;
 use std::error::Error;

@@ -21,7 +21,8 @@ pub mod prelude {
     pub use actix::{Actor, Context, Handler, ResponseFuture};
     pub use dragline_core::{Handled, Item, Outlinks, Page, Verdict};
     pub use dragline_engine::session::{
-        Executor, Fetch, FetchSet, Response, Session, SessionError, as_completed, wait_all, wait_any,
+        Any, Close, Executor, Fetch, FetchSet, Response, Session, SessionError, WaitCanceller, as_completed,
+        wait_all, wait_any,
     };
     pub use dragline_engine::{Crawl, CrawlBuilder, CrawlEnd, HandleError, HandlePage, HandleResult, Route};
     pub use dragline_page::{ExtractRules, extract, link_extractor, text};

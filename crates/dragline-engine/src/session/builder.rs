@@ -139,7 +139,8 @@ impl SessionBuilder {
         self
     }
 
-    /// Keeps a gap between the starts of two fetches of one host: a limit of their rate. By default there is none.
+    /// Keeps a gap between the starts of two fetches of one host: a limit of their rate, never exceeded and not made up
+    /// for. By default there is none. A fetch that waits for its turn uses up its deadline.
     pub const fn gap(mut self, gap: Duration) -> Self {
         self.rules.politeness.delay = gap;
         self
