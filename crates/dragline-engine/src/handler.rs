@@ -9,7 +9,7 @@ use dragline_core::pattern::Pattern;
 use dragline_core::roster::PoolRules;
 use dragline_core::{Handled, Page};
 
-use crate::lanes::panic_message;
+use crate::words::{panic_message, with_causes};
 
 /// Asks a handler to handle a page; the answer is the acknowledgement.
 ///
@@ -49,14 +49,7 @@ impl fmt::Display for HandleError {
 
 impl<E: std::error::Error> From<E> for HandleError {
     fn from(error: E) -> Self {
-        let mut message = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            message.push_str(": ");
-            message.push_str(&error.to_string());
-            cause = error.source();
-        }
-        Self::new(message)
+        Self::new(with_causes(&error))
     }
 }
 

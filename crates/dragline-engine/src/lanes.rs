@@ -9,6 +9,8 @@ use std::rc::Rc;
 
 use tokio::sync::Notify;
 
+use crate::words::panic_message;
+
 /// A queue within one arbiter: any number of lanes wait on it.
 #[derive(Debug)]
 pub(crate) struct LaneQueue<T> {
@@ -109,13 +111,6 @@ pub(crate) async fn isolate<F: Future>(mut future: Pin<&mut F>) -> Result<F::Out
         Err(panic) => std::task::Poll::Ready(Err(panic_message(&*panic))),
     })
     .await
-}
-
-/// Returns what a panic said.
-pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("panicked without a message").to_owned()
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub mod session;
 mod sink_actor;
 mod spawn;
 mod supervisor;
+mod words;
 
 pub use builder::{BuildError, BuildErrors, CrawlBuilder};
 pub use clock::Clock;

@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
 
 use crate::server::{Bound, read_head};
-use crate::thread::ServerThread;
+use crate::thread::{ServerThread, serve_each};
 
 /// The longest content that is read.
 const CONTENT_BYTES_MAX: usize = 64 << 20;
@@ -46,7 +45,15 @@ impl EchoServer {
         let (listener, address) = Bound::hosts(1)?.into_first()?;
         let busy = Arc::new(Busy::default());
         let shared = Arc::clone(&busy);
-        let thread = ServerThread::start(vec![listener], move |listeners| accept_all(listeners, shared))?;
+        let thread = ServerThread::start(vec![listener], move |listeners| {
+            serve_each(listeners, move |stream| {
+                let busy = Arc::clone(&shared);
+                async move {
+                    // A client that goes away is what some tests are about.
+                    drop(serve(stream, &busy).await);
+                }
+            })
+        })?;
         Ok(Self { address, busy, _thread: thread })
     }
 
@@ -73,26 +80,6 @@ impl EchoServer {
     /// Returns how many clients went away before their answer.
     pub fn closed_early(&self) -> usize {
         self.busy.closed_early.load(Ordering::SeqCst)
-    }
-}
-
-async fn accept_all(listeners: Vec<TcpListener>, busy: Arc<Busy>) {
-    let Some(listener) = listeners.into_iter().next() else { return };
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            biased;
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept() => {
-                if let Ok((stream, _)) = accepted {
-                    let busy = Arc::clone(&busy);
-                    connections.spawn(async move {
-                        // A client that goes away is what some tests are about.
-                        drop(serve(stream, &busy).await);
-                    });
-                }
-            }
-        }
     }
 }
 

@@ -10,12 +10,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use dragline_core::CanonicalUrl;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
 
 use crate::log::{LoggedRequest, RequestLog};
 use crate::server::{Bound, Request, read_head};
-use crate::thread::ServerThread;
+use crate::thread::{ServerThread, serve_each};
 
 /// Between two pieces, so that the peer reads them one by one.
 const BETWEEN_PIECES: Duration = Duration::from_millis(2);
@@ -124,7 +123,9 @@ impl ScriptedServer {
         let (listener, address) = Bound::hosts(1)?.into_first()?;
         let log = RequestLog::default();
         let shared = Arc::new((scripts, log.clone()));
-        let thread = ServerThread::start(vec![listener], move |listeners| accept_all(listeners, shared))?;
+        let thread = ServerThread::start(vec![listener], move |listeners| {
+            serve_each(listeners, move |stream| serve(stream, Arc::clone(&shared)))
+        })?;
         Ok(Self { address, log, _thread: thread })
     }
 
@@ -154,22 +155,6 @@ impl ScriptedServer {
     /// Returns what was asked; times are not kept.
     pub const fn log(&self) -> &RequestLog {
         &self.log
-    }
-}
-
-async fn accept_all(listeners: Vec<TcpListener>, shared: Arc<(Scripts, RequestLog)>) {
-    let Some(listener) = listeners.into_iter().next() else { return };
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            biased;
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept() => {
-                if let Ok((stream, _)) = accepted {
-                    connections.spawn(serve(stream, Arc::clone(&shared)));
-                }
-            }
-        }
     }
 }
 

@@ -3,9 +3,10 @@
 use std::io;
 use std::thread::JoinHandle;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 /// A thread with a runtime; dropping it ends the server's tasks, closes its sockets, and waits for the thread.
 #[derive(Debug)]
@@ -41,6 +42,26 @@ impl ServerThread {
         #[expect(clippy::disallowed_methods, reason = "the handle is kept and joined on drop")]
         let thread = std::thread::Builder::new().name("testkit-server".into()).spawn(run)?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+/// Serves every connection of the first listener in a task of its own, until it is dropped.
+pub(crate) async fn serve_each<F: Future<Output = ()> + Send + 'static>(
+    listeners: Vec<TcpListener>,
+    serve: impl Fn(TcpStream) -> F,
+) {
+    let Some(listener) = listeners.into_iter().next() else { return };
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            accepted = listener.accept() => {
+                if let Ok((stream, _)) = accepted {
+                    connections.spawn(serve(stream));
+                }
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde::{Deserialize, Serialize};
 
 use super::frame::{Frame, HEADER_BYTES, Header, Kind, TEXT_BYTES_MAX};
-use crate::lanes::panic_message;
+use crate::words::panic_message;
 
 /// How long a function's name may be.
 pub const NAME_BYTES_MAX: usize = 100;

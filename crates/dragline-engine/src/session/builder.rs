@@ -16,7 +16,6 @@ use dragline_telemetry::escape::LoggedUrls;
 use dragline_telemetry::{Telemetry, TelemetryOptions};
 
 use super::build_error::{SessionBuildError, SessionBuildErrors};
-use super::error::with_causes;
 use super::executor::Executor;
 use super::front::{Defaults, Session};
 use super::hub::{Hub, HubParts};
@@ -25,6 +24,7 @@ use crate::clock::Clock;
 use crate::crawl::fresh_seed;
 use crate::follow::FollowOptions;
 use crate::network::Network;
+use crate::words::with_causes;
 
 /// Fetches at a time unless the session says otherwise.
 const WORKERS: usize = 8;

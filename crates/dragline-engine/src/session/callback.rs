@@ -8,10 +8,10 @@ use dragline_telemetry::labels::CallbackResult;
 use serde::de::DeserializeOwned;
 
 use super::call::{Call, Value};
-use super::error::{ErrorKind, with_causes};
+use super::error::ErrorKind;
 use super::in_process;
 use super::response::{Ended, Response};
-use crate::lanes::panic_message;
+use crate::words::{panic_message, with_causes};
 
 /// Why a callback has no value.
 pub(super) struct Fault {

@@ -173,15 +173,3 @@ impl fmt::Debug for SessionError {
 }
 
 impl Error for SessionError {}
-
-/// Returns an error with its causes as one line.
-pub(super) fn with_causes(error: &dyn Error) -> String {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        message.push_str(": ");
-        message.push_str(&error.to_string());
-        cause = error.source();
-    }
-    message
-}

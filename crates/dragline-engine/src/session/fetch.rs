@@ -15,7 +15,7 @@ use super::call::Call;
 use super::error::{ErrorKind, SessionError};
 use super::mapped::Mapped;
 use super::response::Response;
-use crate::lanes::panic_message;
+use crate::words::panic_message;
 
 /// What runs on the thread that waits for a fetch.
 pub(super) type OnWait<V, D> = Box<dyn FnOnce(&Fetch<V, D>) + Send>;

@@ -9,8 +9,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use dragline_core::fetch::{FetchRequest, FetchResponse};
 
 use super::call::Call;
-use super::error::{SessionError, with_causes};
-use crate::lanes::panic_message;
+use super::error::SessionError;
+use crate::words::{panic_message, with_causes};
 
 /// What runs before a fetch, on the thread that starts it; it may change the request or refuse it.
 type Pre = Arc<dyn Fn(&mut FetchRequest) -> Result<(), String> + Send + Sync>;

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::call::Call;
 use super::callback::Fault;
-use super::error::{ErrorKind, with_causes};
+use super::error::ErrorKind;
 use crate::follow::Followed;
 use crate::process::{ProcessWorker, WorkerError, WorkerOptions};
+use crate::words::with_causes;
 
 thread_local! {
     /// The worker of this thread, when its executor has some.

@@ -7,10 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::error::{ErrorKind, SessionError, with_causes};
+use super::error::{ErrorKind, SessionError};
 use super::fetch::Fetch;
 use super::response::Response;
-use crate::lanes::panic_message;
+use crate::words::{panic_message, with_causes};
 
 type Map<T, V, D> = Box<dyn FnOnce(Result<Response<V, D>, SessionError>) -> Result<T, Failed> + Send>;
 

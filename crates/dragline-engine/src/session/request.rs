@@ -16,12 +16,13 @@ use serde::de::DeserializeOwned;
 
 use super::call::{Call, CallParts, Order};
 use super::callback::Callback;
-use super::error::{ErrorKind, SessionError, with_causes};
+use super::error::{ErrorKind, SessionError};
 use super::fetch::{Fetch, OnWait};
 use super::front::{Defaults, Session};
 use super::hub::Hub;
 use super::response::{Ended, Response};
 use crate::follow::FollowOptions;
+use crate::words::with_causes;
 
 /// What one fetch asks for; made by [`Session::get`] and its kin. Nothing happens before [`FetchBuilder::start`].
 ///
