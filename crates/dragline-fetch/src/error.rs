@@ -107,13 +107,29 @@ pub(crate) struct Unreached {
     pub(crate) last: SocketAddr,
     /// How it failed.
     pub(crate) kind: io::ErrorKind,
+    /// The system's number for it, since not all have a kind.
+    pub(crate) code: Option<i32>,
     /// How many addresses were tried; all of them failed.
     pub(crate) tried: usize,
 }
 
+impl Unreached {
+    /// Of one more address, after `tried` others.
+    pub(crate) fn new(last: SocketAddr, error: &io::Error, tried: usize) -> Self {
+        Self { last, kind: error.kind(), code: error.raw_os_error(), tried: tried + 1 }
+    }
+}
+
 impl fmt::Display for Unreached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "connecting to {} failed: {}", self.last, self.kind)?;
+        write!(f, "connecting to {} failed: ", self.last)?;
+        match self.code {
+            // ENFILE and EMFILE, the same on all systems, have no kind of their own.
+            Some(23 | 24) => f.write_str(
+                "too many open files: raise the limit (ulimit -n), or have fewer fetches at a time",
+            )?,
+            _ => write!(f, "{}", self.kind)?,
+        }
         if self.tried > 1 {
             write!(f, " (the last of {} addresses, all failed)", self.tried)?;
         }
@@ -202,5 +218,21 @@ pub(crate) fn dial_error(error: &SendRequestError) -> Option<&DialError> {
     match error {
         SendRequestError::Connect(ConnectError::Io(io)) => io.get_ref()?.downcast_ref(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_without_a_descriptor_says_what_to_do() {
+        let last = SocketAddr::from(([192, 0, 2, 1], 80));
+        let check = |code: i32, expected: &str| {
+            let unreached = Unreached::new(last, &io::Error::from_raw_os_error(code), 0);
+            assert!(unreached.to_string().contains(expected), "{unreached}");
+        };
+        check(24, "too many open files: raise the limit");
+        check(111, "connection refused");
     }
 }

@@ -32,11 +32,11 @@ pub(super) async fn connect(
             let peer = SocketAddr::new(*address, port);
             let connected = tokio::time::timeout_at(due, TcpStream::connect(peer)).await;
             let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-            (connected.map_err(|error| Unreached { last: peer, kind: error.kind(), tried: 1 })?, peer)
+            (connected.map_err(|error| Unreached::new(peer, &error, 0))?, peer)
         }
         _ => race(interleaved(addresses), port, due).await?,
     };
-    tcp.set_nodelay(true).map_err(|error| Unreached { last: peer, kind: error.kind(), tried: 1 })?;
+    tcp.set_nodelay(true).map_err(|error| Unreached::new(peer, &error, 0))?;
     Ok((tcp, peer))
 }
 
@@ -75,7 +75,8 @@ async fn race(order: Vec<IpAddr>, port: u16, due: Instant) -> Result<(TcpStream,
     let mut waiting = order.into_iter();
     let mut attempts: Vec<Attempt> = Vec::new();
     let unspecified = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), port);
-    let mut failed = Unreached { last: unspecified, kind: io::ErrorKind::AddrNotAvailable, tried: 0 };
+    let mut failed =
+        Unreached { last: unspecified, kind: io::ErrorKind::AddrNotAvailable, code: None, tried: 0 };
     let mut timer = pin!(tokio::time::sleep_until(clock::now()));
     let mut end = pin!(tokio::time::sleep_until(due));
     std::future::poll_fn(|cx| {
@@ -89,6 +90,7 @@ async fn race(order: Vec<IpAddr>, port: u16, due: Instant) -> Result<(TcpStream,
                 return Poll::Ready(Err(Unreached {
                     last: latest.peer,
                     kind: io::ErrorKind::TimedOut,
+                    code: None,
                     tried,
                 }));
             }
@@ -122,7 +124,7 @@ fn poll_attempts(
             Poll::Pending => return true,
             Poll::Ready(Ok(tcp)) => connected = Some((tcp, attempt.peer)),
             Poll::Ready(Err(error)) => {
-                *failed = Unreached { last: attempt.peer, kind: error.kind(), tried: failed.tried + 1 };
+                *failed = Unreached::new(attempt.peer, &error, failed.tried);
             }
         }
         false
