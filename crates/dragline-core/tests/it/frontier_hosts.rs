@@ -319,7 +319,7 @@ fn a_backoff_that_a_session_brings_about_is_told_to_it() {
     let mut rig = Rig::new(with_delay(secs(0)));
     let page = url("http://a/session");
     let [busy, unwell, missing] = [429, 503, 404].map(|status| fetched_status(Token(0), status));
-    let asked = Fetched { retry_after: Some(secs(9)), ..unwell.clone() };
+    let asked = Fetched { retry_after: Some(secs(9)), ..unwell };
     for (fetched, backoff) in [
         (busy, Some(Trigger::Status429)),
         (unwell, Some(Trigger::Status503)),
