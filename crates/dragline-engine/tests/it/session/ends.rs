@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(20);
 #[test]
 fn a_fetch_goes_through_its_states_and_is_one_call() {
     let (_server, session) = echo_session();
-    let fetch = session.get("/?wait_ms=50").data("mine").deadline(Duration::from_secs(9)).create();
+    let fetch = session.get("/?wait_ms=1000").data("mine").deadline(Duration::from_secs(9)).create();
     assert_eq!(
         (fetch.state(), *fetch.data(), fetch.deadline()),
         (FetchState::Idle, "mine", Some(Duration::from_secs(9)))
@@ -40,7 +40,7 @@ fn a_fetch_goes_through_its_states_and_is_one_call() {
 fn the_deadline_counts_the_time_in_the_line() {
     let (server, builder) = echo();
     let session = builder.workers(1).build().unwrap();
-    let slow = session.get("/?wait_ms=2000").start();
+    let slow = session.get("/?wait_ms=20000").start();
     let waits = session.get("/").deadline(millis(60)).start();
     let error = waits.result().unwrap_err();
     assert!(
@@ -107,7 +107,7 @@ fn closing_cancels_the_line_and_waits_for_what_runs_or_cancels_it_too() {
     for (how, runs_to_its_end) in [(Close::Finish, true), (Close::Abort, false)] {
         let (server, builder) = echo();
         let session = builder.workers(1).build().unwrap();
-        let running = session.get("/?wait_ms=300").on_done(|response| response.status()).start();
+        let running = session.get("/?wait_ms=1500").on_done(|response| response.status()).start();
         assert!(wait_until(SOON, || server.asked() == 1));
         let queued = session.get("/queued").start();
         let closing = session.close(how);

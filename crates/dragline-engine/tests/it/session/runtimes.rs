@@ -99,7 +99,7 @@ impl Handler<Block> for Asker {
     type Result = actix::MessageResult<Block>;
 
     fn handle(&mut self, _: Block, _: &mut Context<Self>) -> Self::Result {
-        let slow = || self.0.get("/?wait_ms=300").start();
+        let slow = || self.0.get("/?wait_ms=20000").start();
         let (fetch, mut set) = (slow(), [slow()].into_iter().collect::<FetchSet>());
         let mut errors = vec![
             fetch.result().expect_err("it fails"),

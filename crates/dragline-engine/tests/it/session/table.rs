@@ -156,7 +156,7 @@ fn urlfetch_development_server_in_order_and_synchronous() {
 #[test]
 fn userrpc_state_one_call_per_object_user_data_deadline() {
     let (_server, session) = echo_session();
-    let rpc = session.get("/x?wait_ms=300").data(vec!["any", "type"]).create();
+    let rpc = session.get("/x?wait_ms=1000").data(vec!["any", "type"]).create();
     assert_eq!((rpc.state(), rpc.deadline()), (FetchState::Idle, None));
     rpc.start().unwrap();
     assert!(matches!(rpc.state(), FetchState::Queued | FetchState::Running));
@@ -164,7 +164,7 @@ fn userrpc_state_one_call_per_object_user_data_deadline() {
     let response = rpc.result().unwrap();
     assert_eq!(rpc.state(), FetchState::Done);
     assert_eq!((rpc.data(), response.data()), (&vec!["any", "type"], &vec!["any", "type"]));
-    assert!(rpc.url().ends_with("/x?wait_ms=300") && response.fetched().status == Some(200));
+    assert!(rpc.url().ends_with("/x?wait_ms=1000") && response.fetched().status == Some(200));
     assert_eq!(session.get("/").deadline(SOON).create().deadline(), Some(SOON));
 }
 
@@ -378,7 +378,7 @@ impl Handler<Ask> for Blocks {
     type Result = Result<u16, SessionError>;
 
     fn handle(&mut self, _: Ask, _: &mut Context<Self>) -> Self::Result {
-        self.0.get("/?wait_ms=200").start().result().map(|response| response.status())
+        self.0.get("/?wait_ms=20000").start().result().map(|response| response.status())
     }
 }
 
