@@ -280,7 +280,8 @@ impl CrawlBuilder {
         self
     }
 
-    /// Runs the callbacks of its sessions on this executor; by default on one with a thread for each core.
+    /// Runs the callbacks of its sessions on this executor; by default on one with a thread for each core. Set once: a
+    /// second one is not used, nor one that comes after the first callback.
     pub fn session_executor(self, executor: &Executor) -> Self {
         self.sessions.set_executor(executor);
         self

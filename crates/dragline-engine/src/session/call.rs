@@ -255,11 +255,12 @@ impl Call {
     pub(super) fn cancel(self: &Arc<Self>, why: &str) -> bool {
         let (state, turn, todo) = {
             let mut progress = self.lock();
+            if progress.state.has_ended() {
+                // Its hooks may still have to run: they are left to whoever was given them.
+                return false;
+            }
             (progress.state, progress.turn.take(), progress.todo.take())
         };
-        if state.has_ended() {
-            return false;
-        }
         let failure = self.error(ErrorKind::Fetch(Outcome::Cancelled), why);
         if !self.end(FetchState::Cancelled, Some(failure.clone())) {
             return false;

@@ -266,3 +266,29 @@ fn a_session_without_processes_says_so() {
     assert_eq!(error.kind(), ErrorKind::WorkerFailed);
     assert!(error.to_string().contains("\"count\""), "{error}");
 }
+
+#[test]
+fn a_hook_of_the_end_runs_for_a_fetch_that_was_cancelled_and_forgotten() {
+    let (server, builder) = echo();
+    let session = builder.callback_workers(1).build().unwrap();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let busy = session.get("/busy").on_done(move |_| held.lock().unwrap().recv().is_err()).start();
+    let ends = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&ends);
+    session
+        .hooks()
+        .append_post("count", move |ended| {
+            let is_cancelled = ended.error().is_some_and(SessionError::is_cancelled);
+            counted.fetch_add(if is_cancelled { 1 } else { 100 }, Ordering::SeqCst);
+        })
+        .unwrap();
+    assert!(dragline_testkit::wait_until(Duration::from_secs(20), || server.asked() == 1));
+    // The one worker is busy, so that the hook waits while the handle is cancelled again and dropped.
+    let forgotten = session.get("/forgotten?wait_ms=20000").start();
+    assert!(forgotten.cancel() && !forgotten.cancel());
+    drop(forgotten);
+    drop(release);
+    assert!(*busy.result().unwrap().value());
+    assert!(dragline_testkit::wait_until(Duration::from_secs(20), || ends.load(Ordering::SeqCst) == 101));
+}
