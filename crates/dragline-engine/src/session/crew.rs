@@ -84,7 +84,7 @@ impl Drop for Held<'_> {
             let error = SessionError::fetch(&self.call.url, Outcome::Crashed, None, response.error.as_ref());
             self.call.end_fetch(Err(error.started_at(self.call.place)));
         }
-        self.hub.free(self.lane);
+        self.hub.free(self.lane, self.call);
     }
 }
 

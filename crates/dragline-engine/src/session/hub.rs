@@ -237,11 +237,12 @@ impl Hub {
         Poll::Pending
     }
 
-    /// Notes that a lane has ended its call.
-    pub(super) fn free(&self, lane: usize) {
+    /// Notes that a lane has ended its call; a lane that was replaced meanwhile frees nothing of its successor's.
+    pub(super) fn free(&self, lane: usize, call: &Arc<Call>) {
         let (call, clerk) = {
             let mut line = self.lock();
-            let call = line.running.get_mut(lane).and_then(Option::take);
+            let running = line.running.get_mut(lane);
+            let call = running.and_then(|running| running.take_if(|running| Arc::ptr_eq(running, call)));
             // The clerk leaves when the last lane has.
             let clerk = if line.life == Life::Open { None } else { line.clerk.take() };
             (call, clerk)
