@@ -66,6 +66,7 @@ fn measure(urls: usize) {
             token: lease.token,
             settlement: Settlement::Done,
             offers: Vec::new(),
+            visit: None,
         });
         let settles: Vec<_> = settles.collect();
         let begun = Instant::now();

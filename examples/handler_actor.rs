@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use dragline::core::frontier::{Epoch, Mark};
+use dragline::core::frontier::{Epoch, Mark, RunId};
 use dragline::prelude::*;
 use dragline::sink::{Record, RecordKind, Sink, SinkError};
 use dragline::telemetry::prometheus::{IntCounterVec, Opts};
@@ -77,7 +77,7 @@ impl Sink for Print {
         Ok(Mark { sink: self.name().into(), position: "".into() })
     }
 
-    fn rewind(&mut self, _: &Mark) -> Result<(), SinkError> {
+    fn rewind(&mut self, _: RunId, _: &Mark) -> Result<(), SinkError> {
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use dragline_core::frontier::{Epoch, Mark};
+use dragline_core::frontier::{Epoch, Mark, RunId};
 
 use crate::folder::sync_folder_of;
 use crate::records::{Record, RecordKind};
@@ -220,7 +220,7 @@ impl Sink for JsonlSink {
         Ok(mark)
     }
 
-    fn rewind(&mut self, mark: &Mark) -> Result<(), SinkError> {
+    fn rewind(&mut self, _: RunId, mark: &Mark) -> Result<(), SinkError> {
         let progress = parse_position(&mark.position, &self.path).ok_or_else(|| SinkError::ForeignMark {
             path: self.path.clone(),
             mark: mark.position.as_ref().into(),
@@ -310,14 +310,14 @@ mod tests {
         drop(sink);
 
         let mut sink = JsonlSink::reopen(&path, RecordKind::Item).unwrap().rows_max(3);
-        sink.rewind(&mark).unwrap();
+        sink.rewind(RunId(1), &mark).unwrap();
         assert_eq!((items_in(&path), sink.rows(), sink.dropped()), (vec![1, 2], 2, 0));
         sink.write(&[item(5), item(6)]).unwrap();
         sink.flush(Epoch(2)).unwrap();
         assert_eq!((items_in(&path), sink.dropped()), (vec![1, 2, 5], 1));
 
         std::fs::write(&path, "").unwrap();
-        assert!(matches!(sink.rewind(&later), Err(SinkError::Shorter { found: 0, .. })));
+        assert!(matches!(sink.rewind(RunId(1), &later), Err(SinkError::Shorter { found: 0, .. })));
     }
 
     #[test]
@@ -327,7 +327,7 @@ mod tests {
         let mut sink = JsonlSink::create(&path, RecordKind::Item).unwrap();
         for position in ["", "0", "0 0 0", "0 0 0 /elsewhere/items.jsonl", "x 0 0 y"] {
             let mark = Mark { sink: "items.jsonl".into(), position: position.into() };
-            assert!(matches!(sink.rewind(&mark), Err(SinkError::ForeignMark { .. })), "{position}");
+            assert!(matches!(sink.rewind(RunId(1), &mark), Err(SinkError::ForeignMark { .. })), "{position}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use dragline_core::frontier::{Epoch, Mark};
+use dragline_core::frontier::{Epoch, Mark, RunId};
 
 use crate::records::{Record, RecordKind};
 
@@ -17,6 +17,16 @@ pub trait Sink: fmt::Debug + Send {
 
     /// Whether the sink wants records of this kind; others are not sent to it.
     fn takes(&self, kind: RecordKind) -> bool;
+
+    /// Starts a run: creates what has a fixed name, empty and durable, and returns the first mark. Called once, before
+    /// anything else, unless the sink is rewound to a mark of an earlier life of the run.
+    ///
+    /// # Errors
+    /// When something stands in the way, or cannot be created.
+    fn begin(&mut self, run: RunId) -> Result<Mark, SinkError> {
+        let _ = run;
+        self.flush(Epoch(0))
+    }
 
     /// Takes records. They may stay in memory until the next flush.
     ///
@@ -33,11 +43,23 @@ pub trait Sink: fmt::Debug + Send {
     /// a new process has rewound the sink.
     fn flush(&mut self, epoch: Epoch) -> Result<Mark, SinkError>;
 
-    /// Forgets everything after `mark`, as if it had never been written.
+    /// Learns that the commit that carries this epoch's mark is durable: what the mark calls sealed may be published
+    /// now (renamed, compressed, uploaded), and no earlier. Comes after the flush of that epoch and before the next.
+    ///
+    /// # Errors
+    /// As [`Sink::flush`]; without space, the next call tries again.
+    fn committed(&mut self, epoch: Epoch) -> Result<(), SinkError> {
+        let _ = epoch;
+        Ok(())
+    }
+
+    /// Takes up a run where `mark` says: cuts everything behind it as if it had never been written, removes unfinished
+    /// files of this run that it does not name, and publishes what it calls sealed. Called before anything else, once
+    /// the log is durable; a rewind that was cut short is simply called again.
     ///
     /// # Errors
     /// When the mark belongs to another place, or what it names is missing or shorter than it says.
-    fn rewind(&mut self, mark: &Mark) -> Result<(), SinkError>;
+    fn rewind(&mut self, run: RunId, mark: &Mark) -> Result<(), SinkError>;
 
     /// Returns how many records were counted but not written because of a cap on rows.
     fn dropped(&self) -> u64 {

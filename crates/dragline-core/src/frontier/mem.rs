@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Frontier;
 use super::admission::{Admission, RobotsView};
+use super::commit::{CommitError, CommitId, Epoch, Mark};
 use super::counts::Counts;
 use super::errand::Errand;
 use super::hosts::{HostId, HostTable};
@@ -14,8 +15,8 @@ use super::seen::SeenSet;
 use super::slab::Slab;
 use super::state::{Flight, UrlRecord};
 use super::types::{
-    CommitId, Drain, Epoch, Fetched, FetchedReport, FrontierStats, Lease, LeaseReport, Mark, OfferBatch,
-    OfferReport, Settle, SettleReport, Token, UrlGauge, Want,
+    Drain, Fetched, FetchedReport, FrontierStats, Lease, LeaseReport, OfferBatch, OfferReport, Settle,
+    SettleReport, Token, UrlGauge, Want,
 };
 use crate::chance::Chance;
 use crate::invariants;
@@ -250,9 +251,9 @@ impl Frontier for MemFrontier {
 
     /// # Panics
     /// When the epoch was not closed.
-    fn commit(&mut self, epoch: Epoch, _marks: Vec<Mark>) -> Ticket<CommitId> {
+    fn commit(&mut self, epoch: Epoch, _marks: Vec<Mark>) -> Ticket<Result<CommitId, CommitError>> {
         assert!(epoch < self.epoch, "an epoch is committed before it is closed");
-        Ticket::Ready(CommitId(epoch))
+        Ticket::Ready(Ok(CommitId(epoch)))
     }
 
     fn stats(&self) -> FrontierStats {

@@ -12,6 +12,7 @@
 
 mod admission;
 mod census;
+mod commit;
 mod counts;
 mod errand;
 mod fold;
@@ -30,15 +31,16 @@ mod state;
 mod types;
 
 pub use admission::{Admission, RobotsView};
+pub use commit::{CommitError, CommitId, Epoch, Mark, RunId};
 pub use hosts::{HostId, HostTable, SlotNotTaken};
 pub use mem::MemFrontier;
 pub use politeness::{HostClock, Restraint};
 pub use seen::{SeenSet, Standing};
 pub use state::{UrlMove, UrlState};
 pub use types::{
-    CommitId, Drain, Epoch, Fetched, FetchedReport, FrontierStats, HostGauge, Lease, LeaseReport, Mark,
-    OfferBatch, OfferFrom, OfferReport, OfferSource, Purpose, RobotsAnswer, RobotsTally, Settle,
-    SettleReport, SettleResult, Settled, Settlement, Skipped, Token, Trigger, UrlGauge, Want,
+    Drain, Fetched, FetchedReport, FrontierStats, HostGauge, Lease, LeaseReport, OfferBatch, OfferFrom,
+    OfferReport, OfferSource, Purpose, RobotsAnswer, RobotsTally, Settle, SettleReport, SettleResult,
+    Settled, Settlement, Skipped, Token, Trigger, UrlGauge, Visit, Want,
 };
 
 use crate::ticket::Ticket;
@@ -96,7 +98,15 @@ pub trait Frontier {
     fn begin_commit(&mut self) -> Epoch;
 
     /// Makes an epoch durable together with the sinks' marks.
-    fn commit(&mut self, epoch: Epoch, marks: Vec<Mark>) -> Ticket<CommitId>;
+    ///
+    /// # Errors
+    /// [`CommitError::NoSpace`]: call again, with the same epoch and marks, when there is space.
+    fn commit(&mut self, epoch: Epoch, marks: Vec<Mark>) -> Ticket<Result<CommitId, CommitError>>;
+
+    /// Returns the bytes of records that wait for a commit: the next one is due early when they become many.
+    fn uncommitted_bytes(&self) -> u64 {
+        0
+    }
 
     /// Returns every count of the accounting identity and the gauges.
     fn stats(&self) -> FrontierStats;

@@ -53,7 +53,7 @@ impl MemFrontier {
 
     /// Settles one lease.
     pub(super) fn settle_one(&mut self, settle: Settle, report: &mut SettleReport) {
-        let Settle { token, settlement, offers } = settle;
+        let Settle { token, settlement, offers, .. } = settle;
         let Some(flight) = self.flights.remove(&token) else {
             self.counts.stale += 1;
             report.settled.push(Settled { token, result: SettleResult::Stale });

@@ -9,7 +9,7 @@ use crate::disposition::{Disposition, FailKind, LinkRefusal, SkipReason};
 use crate::handled::Outlinks;
 use crate::outcome::Outcome;
 use crate::robots::RobotsTxt;
-use crate::time::Time;
+use crate::time::{Time, Wall};
 use crate::url::{CanonicalUrl, Fingerprint, HostKey};
 
 /// Names one lease; good until its settle. Tokens are never used again within a run.
@@ -321,6 +321,28 @@ pub struct Settle {
     pub settlement: Settlement,
     /// The links of the page, offered in the same step; only with [`Settlement::Done`].
     pub offers: Vec<OfferBatch>,
+    /// What the last fetch of it brought, for the history; `None` when nothing was fetched.
+    pub visit: Option<Box<Visit>>,
+}
+
+/// What one fetch of a URL brought, as far as it is kept: to tell how the URL ended, and whether it has changed when it
+/// is fetched again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visit {
+    /// When the fetch ended.
+    pub at: Wall,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The status, when a head arrived.
+    pub status: Option<u16>,
+    /// Bytes of the body as decoded.
+    pub body_bytes: u64,
+    /// The `ETag` as it came.
+    pub etag: Option<Box<str>>,
+    /// The `Last-Modified` as it came.
+    pub last_modified: Option<Box<str>>,
+    /// The digest of the decoded body (XXH3, 128 bits); `None` when there was none or it was cut.
+    pub digest: Option<u128>,
 }
 
 /// What became of one settlement.
@@ -378,23 +400,6 @@ pub enum Drain {
     /// It ends skipped(drained).
     Drop,
 }
-
-/// Numbers the commits of a run, from 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Epoch(pub u64);
-
-/// What a sink has made durable: opaque to the frontier.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
-    /// The sink's name.
-    pub sink: Arc<str>,
-    /// The sink's own words for how far it got.
-    pub position: Arc<str>,
-}
-
-/// Says that an epoch is durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CommitId(pub Epoch);
 
 /// URLs that are not settled, by what they wait for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

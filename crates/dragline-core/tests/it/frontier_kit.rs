@@ -138,7 +138,7 @@ impl Rig {
         settlement: Settlement,
         offers: Vec<OfferBatch>,
     ) -> SettleReport {
-        let settle = Settle { token, settlement, offers };
+        let settle = Settle { token, settlement, offers, visit: None };
         let report = ready(self.frontier.settle(self.now, vec![settle]));
         self.check();
         report

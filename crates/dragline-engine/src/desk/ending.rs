@@ -1,7 +1,7 @@
 //! Commits what is settled, and ends the crawl when nothing is left to do.
 
 use dragline_core::Time;
-use dragline_core::frontier::{CommitId, Drain, Epoch, Mark};
+use dragline_core::frontier::{CommitError, CommitId, Drain, Epoch, Mark};
 use dragline_core::report::Ended;
 
 use super::{COMMIT_AFTER, Commit, Completion, Course, Desk, End, Problem};
@@ -39,12 +39,17 @@ impl Desk {
 
     fn write_commit(&mut self, now: Time, epoch: Epoch, marks: Vec<Mark>) {
         let ticket = self.frontier.commit(epoch, marks);
-        self.submit(now, ticket, |id| Completion::Committed { id });
+        self.submit(now, ticket, Completion::Committed);
     }
 
-    pub(super) fn committed(&mut self, id: CommitId) {
-        tracing::trace!(target: "dragline::frontier", epoch = id.0.0, "epoch committed");
-        self.commit = None;
+    pub(super) fn committed(&mut self, result: Result<CommitId, CommitError>) {
+        match result {
+            Ok(id) => {
+                tracing::trace!(target: "dragline::frontier", epoch = id.0.0, "epoch committed");
+                self.commit = None;
+            }
+            Err(error) => self.fail(Problem::Storage(error.to_string())),
+        }
     }
 
     /// Takes the operator's wish to end: nothing more is leased, what is in flight is finished.

@@ -278,7 +278,7 @@ impl Desk {
             Completion::Fetched(report) => self.fetched_applied(&report),
             Completion::Settled(report) => self.settled(now, report),
             Completion::Drained(report) => self.tell_skipped(now, report.skipped),
-            Completion::Committed { id } => self.committed(id),
+            Completion::Committed(result) => self.committed(result),
         }
     }
 

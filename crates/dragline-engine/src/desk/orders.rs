@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use dragline_core::frontier::{
-    CommitId, Epoch, FetchedReport, Lease, LeaseReport, OfferReport, OfferSource, SettleReport, Token,
+    CommitError, CommitId, Epoch, FetchedReport, Lease, LeaseReport, OfferReport, OfferSource, SettleReport,
+    Token,
 };
 use dragline_core::report::Ended;
 use dragline_core::roster::WorkerId;
@@ -59,7 +60,7 @@ pub(crate) enum Completion {
     Fetched(FetchedReport),
     Settled(SettleReport),
     Drained(LeaseReport),
-    Committed { id: CommitId },
+    Committed(Result<CommitId, CommitError>),
 }
 
 /// A frontier's answer that its own I/O thread completes.

@@ -39,7 +39,7 @@ impl Desk {
                 _ => None,
             };
             self.awaited.push_back(Awaited { token, told, offered: self.noted(&offers), robots });
-            batch.push(Settle { token, settlement, offers });
+            batch.push(Settle { token, settlement, offers, visit: None });
         }
         if batch.is_empty() {
             return;

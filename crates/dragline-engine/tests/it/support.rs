@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dragline_core::frontier::{Epoch, Mark};
+use dragline_core::frontier::{Epoch, Mark, RunId};
 use dragline_core::{CanonicalUrl, Handled, Page};
 use dragline_engine::{Crawl, CrawlBuilder, CrawlEnd, CrawlHandle, Placement, RunningCrawl};
 use dragline_sink::{Record, RecordKind, Sink, SinkError};
@@ -144,7 +144,7 @@ impl Sink for MemSink {
         }
     }
 
-    fn rewind(&mut self, _: &Mark) -> Result<(), SinkError> {
+    fn rewind(&mut self, _: RunId, _: &Mark) -> Result<(), SinkError> {
         Ok(())
     }
 }

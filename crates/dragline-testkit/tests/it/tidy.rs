@@ -17,17 +17,19 @@ const METRIC_NAMES: &str = "crates/dragline-telemetry/src/names.rs";
 /// Which of our crates each may depend on. A new arrow also needs its sentence in `crates/ARCHITECTURE.md`.
 const ARROWS: &[(&str, &[&str])] = &[
     ("dragline-core", &[]),
+    ("dragline-disk", &[]),
     ("dragline-config", &["dragline-core"]),
     ("dragline-fetch", &["dragline-core"]),
     ("dragline-page", &["dragline-core"]),
-    ("dragline-frontier", &["dragline-core"]),
-    ("dragline-sink", &["dragline-core"]),
+    ("dragline-frontier", &["dragline-core", "dragline-disk"]),
+    ("dragline-sink", &["dragline-core", "dragline-disk"]),
     ("dragline-telemetry", &["dragline-core"]),
     (
         "dragline-engine",
         &[
             "dragline-core",
             "dragline-config",
+            "dragline-disk",
             "dragline-fetch",
             "dragline-page",
             "dragline-frontier",
@@ -41,6 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "dragline-core",
             "dragline-config",
+            "dragline-disk",
             "dragline-fetch",
             "dragline-page",
             "dragline-frontier",
@@ -50,7 +53,17 @@ const ARROWS: &[(&str, &[&str])] = &[
             "dragline-console",
         ],
     ),
-    ("dragline-testkit", &["dragline-core", "dragline-fetch"]),
+    (
+        "dragline-testkit",
+        &[
+            "dragline-core",
+            "dragline-disk",
+            "dragline-fetch",
+            "dragline-engine",
+            "dragline-frontier",
+            "dragline-sink",
+        ],
+    ),
     ("dragline-cli", &["dragline", "dragline-testkit"]),
     ("dragline-examples", &["dragline"]),
 ];

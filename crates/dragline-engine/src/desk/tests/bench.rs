@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dragline_core::digest::{FetchDone, digest};
 use dragline_core::fetch::{FetchResponse, Phase};
 use dragline_core::frontier::{
-    Admission, CommitId, Drain, Fetched, FetchedReport, FrontierStats, Lease, LeaseReport, MemFrontier,
-    OfferFrom, OfferReport, RobotsView, Settle, SettleReport, Want,
+    Admission, CommitError, CommitId, Drain, Fetched, FetchedReport, FrontierStats, Lease, LeaseReport,
+    MemFrontier, OfferFrom, OfferReport, RobotsView, Settle, SettleReport, Want,
 };
 use dragline_core::ledger::Answer;
 use dragline_core::roster::{PoolRules, WorkerId};
@@ -113,7 +113,7 @@ impl Frontier for Lazy {
     fn begin_commit(&mut self) -> Epoch {
         self.0.begin_commit()
     }
-    fn commit(&mut self, epoch: Epoch, marks: Vec<Mark>) -> Ticket<CommitId> {
+    fn commit(&mut self, epoch: Epoch, marks: Vec<Mark>) -> Ticket<Result<CommitId, CommitError>> {
         later(self.0.commit(epoch, marks))
     }
     fn stats(&self) -> FrontierStats {

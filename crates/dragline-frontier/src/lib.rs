@@ -1,0 +1,4 @@
+//! The frontier made durable: the core's state machine with a segmented log under it.
+//!
+//! Every change of the machine is a numbered record. A commit makes the records of one epoch durable together with the
+//! marks of all sinks; after a crash the log is replayed to its last good commit, and nothing of it is lost or done twice.
