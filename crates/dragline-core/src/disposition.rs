@@ -155,11 +155,13 @@ pub enum LinkRefusal {
     InvalidUrl,
     /// Longer than `[scope] url_bytes_max`.
     TooLong,
+    /// The frontier takes as much memory as `[state] memory_max` allows.
+    Memory,
 }
 
 impl LinkRefusal {
     /// Every refusal, in the order of declaration.
-    pub const ALL: [Self; 4] = [Self::Depth, Self::Nofollow, Self::InvalidUrl, Self::TooLong];
+    pub const ALL: [Self; 5] = [Self::Depth, Self::Nofollow, Self::InvalidUrl, Self::TooLong, Self::Memory];
 
     /// Returns the flat `snake_case` name.
     pub const fn name(self) -> &'static str {
@@ -168,6 +170,7 @@ impl LinkRefusal {
             Self::Nofollow => "nofollow",
             Self::InvalidUrl => "invalid_url",
             Self::TooLong => "too_long",
+            Self::Memory => "memory",
         }
     }
 }

@@ -286,7 +286,7 @@ mod tests {
             .into(),
             skipped: [(SkipReason::Robots, 31), (SkipReason::Scope, 790)].into(),
             duplicates: 8_001,
-            refused: [4, 0, 1, 0],
+            refused: [4, 0, 1, 0, 0],
             hosts_known: 3,
             ..FrontierStats::default()
         };

@@ -24,6 +24,27 @@ pub struct CrawlRules {
     pub retry: RetryRules,
     /// Redirect hops before a URL ends failed(`redirect_error`).
     pub redirects_max: u32,
+    /// How large the frontier may become.
+    pub limits: FrontierLimits,
+}
+
+/// How large a frontier may become; 0 is no limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrontierLimits {
+    /// URLs of one host that wait; more are skipped(`host_limit`).
+    pub pending_per_host_max: u64,
+    /// Hosts; URLs of more are skipped(`host_limit`).
+    pub hosts_max: u64,
+    /// Bytes of memory; links to new URLs are refused beyond.
+    pub memory_max: u64,
+    /// Whether the history tells of URLs that were skipped when they were discovered.
+    pub keep_skips: bool,
+}
+
+impl Default for FrontierLimits {
+    fn default() -> Self {
+        Self { pending_per_host_max: 100_000, hosts_max: 1_000_000, memory_max: 0, keep_skips: true }
+    }
 }
 
 /// Who we say we are.

@@ -39,7 +39,13 @@ impl MemFrontier {
 
     fn count_urls(&self, census: &mut Census) {
         let pending = self.counts.pending;
-        census.expect(self.urls.len() as u64 == pending, "one record for each pending URL");
+        let origins = || self.work.iter().flat_map(|work| &work.origins);
+        let shelved: u64 =
+            origins().flat_map(|origin| &origin.shelved).map(|chunk| u64::from(chunk.count)).sum();
+        census.expect(
+            self.urls.len() as u64 + shelved == pending,
+            "a record, or a place on the shelf, for each pending URL",
+        );
         census.expect(self.seen.len() as u64 == self.counts.discovered, "every discovered URL is seen once");
         let waiting: u64 = self.work.iter().map(|work| work.waiting() as u64).sum();
         census.expect(waiting + self.counts.in_flight == pending, "every pending URL waits or is in flight");
@@ -47,20 +53,26 @@ impl MemFrontier {
         census.expect(in_flight.count() as u64 == self.counts.in_flight, "one flight for each leased URL");
         let is_errand = |wanted: &u32| self.errands.iter().any(|(number, _)| number == *wanted);
         census.expect(self.wanted.iter().all(is_errand), "what sessions wait for is an errand");
-        for (number, record) in self.urls.iter() {
+        for (_, record) in self.urls.iter() {
             let standing = self.seen.get(record.fingerprint);
-            census.expect(standing == Some(Standing::Live(number)), "a pending URL is known to be live");
+            census
+                .expect(matches!(standing, Some(Standing::Live { .. })), "a pending URL is known to be live");
         }
         for (at, work) in (0..).zip(&self.work) {
             for origin in &work.origins {
                 let place = (HostId(at), origin.scheme);
-                let entries = origin.fresh.iter().chain(&origin.again).chain(&origin.later);
+                let entries =
+                    origin.fresh.iter().chain(&origin.tail).chain(&origin.again).chain(&origin.later);
                 let is_waiting = |entry: &Entry| self.urls.at(entry.url).state == UrlState::Waiting;
                 census.expect(entries.clone().all(is_waiting), "what stands in a queue waits");
                 let is_home = |entry: &Entry| self.place_of(entry.url) == place;
                 census.expect(entries.clone().all(is_home), "a URL waits with its own origin");
-                census
-                    .expect(origin.fresh.iter().is_sorted_by_key(|entry| entry.order), "fresh URLs in order");
+                let orders = origin.fresh.iter().map(|entry| entry.order);
+                let orders = orders.chain(origin.shelved.iter().map(|chunk| chunk.order));
+                let orders = orders.chain(origin.tail.iter().map(|entry| entry.order));
+                census.expect(orders.is_sorted(), "fresh URLs in order");
+                let empty = origin.fresh_len() == 0;
+                census.expect(empty == origin.fresh.is_empty(), "the first of the fresh URLs are in memory");
             }
         }
     }

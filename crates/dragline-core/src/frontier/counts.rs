@@ -26,6 +26,10 @@ pub(super) struct Counts {
     pub(super) stale: u64,
     /// URLs leased at least once.
     pub(super) urls_leased: u64,
+    /// Of those, URLs whose first lease is not settled.
+    pub(super) first_in_flight: u64,
+    /// URLs that were skipped when they were discovered and stand in the history.
+    pub(super) skips_kept: u32,
     pub(super) robots_unreachable: Vec<(Arc<str>, Arc<str>)>,
 }
 
@@ -45,6 +49,17 @@ impl Counts {
             Disposition::Redirected => self.redirected += 1,
             Disposition::Failed(kind) => *self.failed.entry(kind).or_default() += 1,
             Disposition::Skipped(reason) => *self.skipped.entry(reason).or_default() += 1,
+        }
+    }
+
+    /// Counts a URL that had ended as waiting again.
+    pub(super) fn renew(&mut self, disposition: Disposition) {
+        self.pending += 1;
+        match disposition {
+            Disposition::Done => self.done -= 1,
+            Disposition::Redirected => self.redirected -= 1,
+            Disposition::Failed(kind) => *self.failed.entry(kind).or_default() -= 1,
+            Disposition::Skipped(reason) => *self.skipped.entry(reason).or_default() -= 1,
         }
     }
 

@@ -44,7 +44,7 @@ impl MemFrontier {
                 continue;
             }
             let doom = self.doom(id, origin.scheme);
-            if doom.is_some_and(|doom| doom.all || origin.fresh.len() == origin.len()) {
+            if doom.is_some_and(|doom| doom.all || origin.fresh_len() == origin.len()) {
                 continue;
             }
             self.start_errand(id, origin.scheme);
@@ -219,7 +219,9 @@ impl MemFrontier {
             _ => None,
         };
         origin.robots = state;
+        self.note_robots(errand.home, errand.scheme);
         self.apply_crawl_delay(errand.home);
+        self.note_clock(errand.home);
         self.refresh(errand.home);
     }
 

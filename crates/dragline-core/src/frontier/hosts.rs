@@ -55,13 +55,15 @@ pub struct HostTable {
     chance: Chance,
     /// New hosts and admitted fetches that pass before all hosts are looked at again by [`HostTable::fold`].
     pub(super) rest: usize,
+    /// When hosts that are not known may have been asked last, by a process that died.
+    asked_before: Option<Time>,
 }
 
 impl HostTable {
     /// Makes an empty table; `seed` is for the jitter of penalties and the order of maps.
     pub fn new(rules: PolitenessRules, seed: u64) -> Self {
         let mut chance = Chance::new(seed);
-        Self { rules, ids: map::map(chance.fork()), hosts: Slab::new(), chance, rest: 0 }
+        Self { rules, ids: map::map(chance.fork()), hosts: Slab::new(), chance, rest: 0, asked_before: None }
     }
 
     /// Returns the number of hosts.
@@ -82,10 +84,20 @@ impl HostTable {
         if let Some(id) = self.ids.get(key) {
             return *id;
         }
-        let id = HostId(self.hosts.insert((key.clone(), HostClock::new(&self.rules, &key.host))));
+        let mut clock = HostClock::new(&self.rules, &key.host);
+        if let Some(at) = self.asked_before {
+            clock.asked(at);
+        }
+        let id = HostId(self.hosts.insert((key.clone(), clock)));
         self.ids.insert(key.clone(), id);
         self.rest = self.rest.saturating_sub(1);
         id
+    }
+
+    /// Takes every host that is entered from now on to have been asked at `at`: a process that died may have asked it
+    /// and left no record of that.
+    pub(super) const fn take_all_as_asked(&mut self, at: Time) {
+        self.asked_before = Some(at);
     }
 
     /// Returns the number of a known host.

@@ -4,7 +4,7 @@ use super::hosts::HostId;
 use super::mem::MemFrontier;
 use super::queue::RobotsState;
 use super::schedule::Place;
-use super::seen::Standing;
+use super::seen::{DEPTH_MAX, Standing};
 use super::state::{Cargo, Flight, UrlMove};
 use super::types::{Drain, Lease, LeaseReport, Purpose, RobotsTally, Skipped, Token, Want};
 use crate::decision::{Decision, Source};
@@ -19,12 +19,12 @@ impl MemFrontier {
     /// Grants at most `want.most` leases.
     pub(super) fn lease_some(&mut self, want: Want) -> LeaseReport {
         let mut report = LeaseReport::default();
-        if self.drain.is_some() {
+        if self.drain.is_some() || self.fault.is_some() {
             return report;
         }
         let mut vain = VAIN_MAX;
         self.sweep_some(&mut vain, &mut report);
-        while report.leases.len() < want.most && vain > 0 {
+        while report.leases.len() < want.most && vain > 0 && self.fault.is_none() {
             let Some(id) = self.schedule.next_for(want.fetcher) else { break };
             // Rules may have expired since the host became ready.
             self.refresh(id);
@@ -86,6 +86,7 @@ impl MemFrontier {
         let entry = origin.pop().expect("an origin that is next has a URL");
         let robots = judge(&origin.robots, &self.urls.at(entry.url).url, &mut report.robots);
         let scheme = origin.scheme;
+        self.refill(id, at);
         if let Err(line) = robots {
             let source = Source::Robots { origin: self.origin_of(id, scheme), line };
             let decision = Decision { verdict: SkipReason::Robots, rule: "robots.disallow", source };
@@ -99,18 +100,21 @@ impl MemFrontier {
                 self.sweep.get_or_insert(0);
             }
         }
-        let token = self.dispatch(id, fetcher, Cargo::Page(entry.url));
+        let token = self.dispatch(id, fetcher, Cargo::Page(entry.url), is_first);
+        self.counts.first_in_flight += u64::from(is_first);
         self.counts.in_flight += 1;
+        self.bring_up_to_date(entry.url);
         let record = self.urls.at_mut(entry.url);
         record.state = record.state.advance(UrlMove::Lease);
         record.attempts += 1;
+        record.was_leased = true;
         report.leases.push(Lease {
             token,
             url: record.url.clone(),
             purpose: Purpose::Page,
             depth: record.depth,
             attempt: record.attempts,
-            generation: 0,
+            generation: record.revisit.as_ref().map_or(0, |revisit| revisit.generation),
             label: record.label.clone(),
             data: record.data.clone(),
             referrer: record.referrer.clone(),
@@ -119,6 +123,19 @@ impl MemFrontier {
             gap: self.table.clock(id).gap(),
         });
         true
+    }
+
+    /// Applies what was learned of a URL while it waited: a lesser depth, the standing of a seed.
+    pub(super) fn bring_up_to_date(&mut self, number: u32) {
+        let record = self.urls.at_mut(number);
+        if let Some(Standing::Live { depth }) = self.seen.get(record.fingerprint)
+            && depth < DEPTH_MAX
+        {
+            record.depth = record.depth.min(depth.into());
+        }
+        if let Some(seed) = self.adopted.remove(&record.fingerprint) {
+            record.seed.get_or_insert(seed);
+        }
     }
 
     fn lease_errand(
@@ -138,7 +155,7 @@ impl MemFrontier {
         }
         let clock = self.table.clock(id);
         let host_ready = clock.crawl_due().max(clock.free_since());
-        let token = self.dispatch(id, fetcher, Cargo::Errand(number));
+        let token = self.dispatch(id, fetcher, Cargo::Errand(number), false);
         let errand = self.errands.at(number);
         report.leases.push(Lease {
             token,
@@ -158,7 +175,7 @@ impl MemFrontier {
     }
 
     /// Takes a slot of the host and gives out a token.
-    fn dispatch(&mut self, id: HostId, fetcher: usize, cargo: Cargo) -> Token {
+    fn dispatch(&mut self, id: HostId, fetcher: usize, cargo: Cargo, is_first: bool) -> Token {
         self.table.clock_mut(id).dispatch(self.now);
         let work = &mut self.work[id.index()];
         work.fetcher = Some(fetcher);
@@ -166,7 +183,7 @@ impl MemFrontier {
         self.next_lease += 1;
         let token = Token(self.next_token);
         self.next_token += 1;
-        let flight = Flight { token, cargo, host: id, leased_at: self.now, holds_slot: true };
+        let flight = Flight { token, cargo, host: id, leased_at: self.now, holds_slot: true, is_first };
         let earlier = self.flights.insert(token, flight);
         assert!(earlier.is_none(), "a token is granted once");
         token
@@ -179,6 +196,7 @@ impl MemFrontier {
         record.state.end(end);
         self.seen.set(record.fingerprint, Standing::Ended(end));
         self.counts.end(end);
+        self.note_end(&record, end, None);
         Skipped { url: record.url, decision, referrer: record.referrer }
     }
 
@@ -189,13 +207,14 @@ impl MemFrontier {
                 let origin = &mut self.work[id.index()].origins[at];
                 let entry = if doom.all { origin.pop_any() } else { origin.fresh.pop_front() };
                 let Some(entry) = entry else { break };
+                self.refill(id, at);
                 *vain -= 1;
                 if doom.decision.verdict == SkipReason::RobotsUnreachable {
                     report.robots.assumed_disallowed += 1;
                 }
                 report.skipped.push(self.end_waiting(entry.url, doom.decision.clone()));
             }
-            if *vain == 0 {
+            if *vain == 0 || self.fault.is_some() {
                 return;
             }
         }

@@ -7,8 +7,10 @@ use super::Frontier;
 use super::admission::{Admission, RobotsView};
 use super::commit::{CommitError, CommitId, Epoch, Mark};
 use super::counts::Counts;
+use super::durable::{self, Journal, Shelf};
 use super::errand::Errand;
 use super::hosts::{HostId, HostTable};
+use super::offer::Memory;
 use super::queue::HostWork;
 use super::schedule::Schedule;
 use super::seen::SeenSet;
@@ -24,8 +26,8 @@ use crate::map::{self, Map};
 use crate::rules::CrawlRules;
 use crate::scope::Scope;
 use crate::ticket::Ticket;
-use crate::time::Time;
-use crate::url::{CanonicalUrl, Fingerprinter, HostKey};
+use crate::time::{Time, Wall};
+use crate::url::{CanonicalUrl, Fingerprint, Fingerprinter, HostKey};
 
 /// A frontier without a disk. Its commits promise nothing; its tickets are always ready.
 ///
@@ -58,6 +60,23 @@ pub struct MemFrontier {
     /// The next host whose URLs end because the budget is used up.
     pub(super) sweep: Option<usize>,
     pub(super) epoch: Epoch,
+    /// What changed since the last commit, when somebody keeps it.
+    pub(super) journal: Journal,
+    /// Where waiting URLs of long queues lie.
+    pub(super) shelf: Option<Box<dyn Shelf>>,
+    /// URLs of a chunk.
+    pub(super) chunk_urls: usize,
+    /// Why nothing more may be done: what lay on the shelf is lost.
+    pub(super) fault: Option<Arc<str>>,
+    /// URLs that got the standing of a seed while they waited.
+    pub(super) adopted: Map<Fingerprint, CanonicalUrl>,
+    /// Targets of redirects that brought their hosts into the scope, each with its seed.
+    pub(super) joined: Vec<(CanonicalUrl, CanonicalUrl)>,
+    /// The hosts of each part of a snapshot.
+    pub(super) by_shard: Vec<Vec<HostId>>,
+    pub(super) memory: Memory,
+    /// When this process's time began, for what is kept beyond it.
+    pub(super) base: Wall,
     /// The empty chain, shared by every URL that no redirect led to.
     pub(super) no_chain: Arc<[CanonicalUrl]>,
 }
@@ -81,6 +100,7 @@ impl MemFrontier {
             errands: Slab::new(),
             wanted: BTreeSet::new(),
             flights: map::map(chance.fork()),
+            adopted: map::map(chance.fork()),
             chance,
             counts: Counts::default(),
             now: Time::ZERO,
@@ -90,6 +110,14 @@ impl MemFrontier {
             drain: None,
             sweep: None,
             epoch: Epoch(0),
+            journal: Journal::default(),
+            shelf: None,
+            chunk_urls: durable::Rebirth::CHUNK_URLS,
+            fault: None,
+            joined: Vec::new(),
+            by_shard: vec![Vec::new(); durable::HOST_SHARDS.into()],
+            memory: Memory::default(),
+            base: Wall::default(),
             no_chain: Arc::new([]),
         }
     }
@@ -113,7 +141,9 @@ impl MemFrontier {
     pub(super) fn enter_host(&mut self, key: &HostKey) -> HostId {
         let id = self.table.enter(key);
         if id.index() == self.work.len() {
-            self.work.push(HostWork::default());
+            let shard = durable::host_shard(key);
+            self.by_shard[usize::from(shard)].push(id);
+            self.work.push(HostWork { shard, ..HostWork::default() });
         }
         id
     }
@@ -208,6 +238,7 @@ impl Frontier for MemFrontier {
         match id.and_then(|id| Some((id, self.table.release(self.now, id, fetched).ok()?))) {
             Some((id, trigger)) => {
                 report.backoffs.extend(trigger.map(|trigger| (host.clone(), trigger)));
+                self.note_clock(id);
                 self.after_fetch(id, &mut report);
             }
             None => {
@@ -254,6 +285,14 @@ impl Frontier for MemFrontier {
     fn commit(&mut self, epoch: Epoch, _marks: Vec<Mark>) -> Ticket<Result<CommitId, CommitError>> {
         assert!(epoch < self.epoch, "an epoch is committed before it is closed");
         Ticket::Ready(Ok(CommitId(epoch)))
+    }
+
+    fn uncommitted_bytes(&self) -> u64 {
+        self.journal.bytes() as u64
+    }
+
+    fn fault(&self) -> Option<Arc<str>> {
+        self.fault.clone()
     }
 
     fn stats(&self) -> FrontierStats {

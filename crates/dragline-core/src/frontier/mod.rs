@@ -14,6 +14,7 @@ mod admission;
 mod census;
 mod commit;
 mod counts;
+mod durable;
 mod errand;
 mod fold;
 mod hosts;
@@ -32,16 +33,22 @@ mod types;
 
 pub use admission::{Admission, RobotsView};
 pub use commit::{CommitError, CommitId, Epoch, Mark, RunId};
+pub use durable::{
+    BlockKind, HistoryEntry, JournalBlock, JournalCut, Malformed, Past, Rebirth, RestoreError, Restorer,
+    Revisit, Shelf, SnapshotPart,
+};
 pub use hosts::{HostId, HostTable, SlotNotTaken};
 pub use mem::MemFrontier;
 pub use politeness::{HostClock, Restraint};
-pub use seen::{SeenSet, Standing};
+pub use seen::{DEPTH_MAX, SeenSet, Standing};
 pub use state::{UrlMove, UrlState};
 pub use types::{
     Drain, Fetched, FetchedReport, FrontierStats, HostGauge, Lease, LeaseReport, OfferBatch, OfferFrom,
     OfferReport, OfferSource, Purpose, RobotsAnswer, RobotsTally, Settle, SettleReport, SettleResult,
     Settled, Settlement, Skipped, Token, Trigger, UrlGauge, Visit, Want,
 };
+
+use std::sync::Arc;
 
 use crate::ticket::Ticket;
 use crate::time::Time;
@@ -106,6 +113,11 @@ pub trait Frontier {
     /// Returns the bytes of records that wait for a commit: the next one is due early when they become many.
     fn uncommitted_bytes(&self) -> u64 {
         0
+    }
+
+    /// Says why nothing more can be done: something that was kept on the disk cannot be read. End the process.
+    fn fault(&self) -> Option<Arc<str>> {
+        None
     }
 
     /// Returns every count of the accounting identity and the gauges.

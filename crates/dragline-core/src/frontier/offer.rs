@@ -13,6 +13,23 @@ use crate::time::Time;
 use crate::traps;
 use crate::url::{CanonicalUrl, Fingerprint};
 
+/// URLs whose places in the seen set are touched together: as many as memory fetches side by side.
+const WINDOW: usize = 16;
+
+/// Bytes of a URL that waits in memory, its text included; measured, rounded up.
+const URL_BYTES: usize = 512;
+/// Bytes of a host; measured, rounded up.
+const HOST_BYTES: usize = 1_024;
+/// URLs that are discovered between two counts of the memory.
+const MEMORY_COUNT_EVERY: u64 = 4_096;
+
+/// What the last count of the memory found.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    bytes: u64,
+    count_again_at: u64,
+}
+
 /// A URL that was never offered before.
 #[derive(Debug)]
 pub(super) struct NewUrl {
@@ -35,15 +52,17 @@ impl MemFrontier {
             self.refuse(refusal, batch.links.refused(refusal), report);
         }
         self.count_duplicates(batch.dropped_duplicates, report);
-        for ((text, label), fingerprint) in batch.links.iter().zip(&batch.fingerprints) {
+        for (at, ((text, label), fingerprint)) in batch.links.iter().zip(&batch.fingerprints).enumerate() {
+            if at % WINDOW == 0 {
+                let window = &batch.fingerprints[at..batch.fingerprints.len().min(at + WINDOW)];
+                std::hint::black_box(self.seen.warm(window));
+            }
             match self.seen.get(*fingerprint) {
                 Some(standing) => {
                     self.count_duplicates(1, report);
-                    if let Standing::Live(number) = standing {
-                        self.lower_depth(number, batch.from.depth);
-                    }
+                    self.lower_depth(*fingerprint, standing, batch.from.depth);
                     if batch.from.source == OfferSource::Seed {
-                        self.seed_again(standing, text);
+                        self.seed_again(*fingerprint, standing, text);
                     }
                 }
                 None => self.offer_unknown(batch, text, label, *fingerprint, report),
@@ -65,6 +84,9 @@ impl MemFrontier {
         }
         if text.len() > self.rules.scope.url_bytes_max {
             return self.refuse(LinkRefusal::TooLong, 1, report);
+        }
+        if self.is_out_of_memory() {
+            return self.refuse(LinkRefusal::Memory, 1, report);
         }
         let Ok(url) = CanonicalUrl::from_canonical(text) else {
             return self.refuse(LinkRefusal::InvalidUrl, 1, report);
@@ -95,12 +117,13 @@ impl MemFrontier {
             UrlState::Unknown.end(end);
             self.seen.set(new.fingerprint, Standing::Ended(end));
             self.counts.end(end);
+            self.note_skip(&new, &decision);
             report.skipped.push(Skipped { url: new.url, decision, referrer: new.referrer });
             return;
         }
         let host = self.enter_host(&new.url.host_key());
         let scheme = new.url.scheme();
-        let number = self.urls.insert(UrlRecord {
+        let record = UrlRecord {
             fingerprint: new.fingerprint,
             url: new.url,
             host,
@@ -112,12 +135,36 @@ impl MemFrontier {
             data: new.data,
             referrer: new.referrer,
             chain: new.chain,
-        });
-        self.seen.set(new.fingerprint, Standing::Live(number));
+            was_leased: false,
+            chunk: 0,
+            revisit: None,
+        };
+        self.seen.set(new.fingerprint, Standing::live(record.depth));
+        self.journal.note_new(new.source, &record);
+        let number = self.urls.insert(record);
         let entry = self.entry(number, self.now);
-        self.work[host.index()].origin_mut(scheme).fresh.push_back(entry);
+        self.queue_fresh(host, scheme, entry);
         report.new += 1;
         self.refresh(host);
+    }
+
+    /// Whether the frontier is as large as it may become. Counted anew now and then only: each count costs a look at
+    /// every part of the seen set.
+    fn is_out_of_memory(&mut self) -> bool {
+        if self.rules.limits.memory_max == 0 {
+            return false;
+        }
+        if self.counts.discovered >= self.memory.count_again_at {
+            self.memory.bytes = self.memory_bytes();
+            self.memory.count_again_at = self.counts.discovered + MEMORY_COUNT_EVERY;
+        }
+        self.memory.bytes >= self.rules.limits.memory_max
+    }
+
+    /// Returns the bytes that the frontier takes, in round figures for what is not counted exactly.
+    pub fn memory_bytes(&self) -> u64 {
+        let urls = self.urls.len() * URL_BYTES + self.table.len() * HOST_BYTES;
+        (self.seen.bytes() + urls + self.journal.bytes()) as u64
     }
 
     /// Makes the entry of a URL that waits until `since`.
@@ -127,7 +174,7 @@ impl MemFrontier {
     }
 
     /// Decides whether a URL that was never offered may wait at all.
-    fn judge_new(&self, url: &CanonicalUrl) -> Result<(), Decision<SkipReason>> {
+    pub(super) fn judge_new(&self, url: &CanonicalUrl) -> Result<(), Decision<SkipReason>> {
         let scope = self.scope.check(url);
         if let Err(reason) = scope.verdict {
             return Err(Decision { verdict: reason, rule: scope.rule, source: scope.source });
@@ -135,8 +182,15 @@ impl MemFrontier {
         if let Some(trap) = traps::check(&self.rules.traps, url) {
             return Err(trap);
         }
+        let limits = &self.rules.limits;
+        let over = |limit: u64, used: u64| limit > 0 && used >= limit;
+        let full = |key| Err(Decision::by_key(SkipReason::HostLimit, key));
         let doom = match self.table.find(&url.host_key()) {
+            Some(id) if over(limits.pending_per_host_max, self.work[id.index()].waiting() as u64) => {
+                return full("state.pending_per_host_max");
+            }
             Some(id) => self.doom(id, url.scheme()),
+            None if over(limits.hosts_max, self.table.len() as u64) => return full("state.hosts_max"),
             None => self.crawl_doom(),
         };
         doom.map_or(Ok(()), |doom| Err(doom.decision))
@@ -155,19 +209,21 @@ impl MemFrontier {
     }
 
     /// Lowers the depth of a URL that waits, when a shorter way to it was found.
-    pub(super) fn lower_depth(&mut self, number: u32, depth: u32) {
-        let record = self.urls.at_mut(number);
-        if depth < record.depth && record.state == UrlState::Waiting {
-            record.depth = depth;
+    pub(super) fn lower_depth(&mut self, fingerprint: Fingerprint, standing: Standing, depth: u32) {
+        if let (Standing::Live { depth: known }, Standing::Live { depth }) = (standing, Standing::live(depth))
+            && depth < known
+        {
+            self.seen.set(fingerprint, Standing::Live { depth });
+            self.journal.note_depth(fingerprint, depth);
         }
     }
 
-    /// Gives a known URL the standing of a seed.
-    fn seed_again(&mut self, standing: Standing, text: &str) {
+    /// Gives a known URL the standing of a seed. Not noted: seeds are offered at every start.
+    fn seed_again(&mut self, fingerprint: Fingerprint, standing: Standing, text: &str) {
         let Ok(url) = CanonicalUrl::from_canonical(text) else { return };
         self.scope.add_seed(&url);
-        if let Standing::Live(number) = standing {
-            self.urls.at_mut(number).seed.get_or_insert(url);
+        if matches!(standing, Standing::Live { .. }) {
+            self.adopted.entry(fingerprint).or_insert(url);
         }
     }
 }

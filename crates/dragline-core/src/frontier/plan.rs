@@ -119,7 +119,7 @@ impl MemFrontier {
             let slots = if clock.gap().is_zero() { u64::from(clock.free_slots()) } else { 1 };
             // A due errand is dispatched first, and its host is not due a second time at once.
             let slots = if errand.is_some_and(|errand| errand <= self.now) { slots - 1 } else { slots };
-            let due: u64 = answered().map(|origin| (origin.fresh.len() + origin.again.len()) as u64).sum();
+            let due: u64 = answered().map(|origin| (origin.fresh_len() + origin.again.len()) as u64).sum();
             plan.ready = slots.min(due);
             plan.delayed -= plan.ready;
         }

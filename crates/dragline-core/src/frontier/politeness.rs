@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use super::durable::ClockImage;
 use super::types::{Fetched, Trigger};
 use crate::chance::Chance;
 use crate::decision::{Decision, Source};
 use crate::disposition::SkipReason;
 use crate::outcome::Outcome;
 use crate::rules::PolitenessRules;
-use crate::time::Time;
+use crate::time::{Time, Wall};
 
 /// Weight of the newest time to first byte in the smoothed latency.
 const LATENCY_WEIGHT: f64 = 0.3;
@@ -197,6 +198,41 @@ impl HostClock {
             Restraint::Until { name: "penalty", until: self.penalty.until },
             Restraint::Until { name: "retry_after", until: self.retry_after_until },
         ]
+    }
+
+    /// Returns what must not be forgotten of this clock; `base` is when its time began.
+    pub(super) fn image(&self, base: Wall) -> ClockImage {
+        let wall = |at: Time| (at > Time::ZERO).then(|| base + at.since(Time::ZERO));
+        ClockImage {
+            penalty_base: self.penalty.base,
+            penalty_gap: self.penalty.gap,
+            penalty_until: wall(self.penalty.until),
+            retry_after_until: wall(self.retry_after_until),
+            crawl_delay: self.crawl_delay,
+            adaptive_gap: round_up(self.adaptive_gap),
+            refusing_since: self.refusing_since.and_then(wall),
+            parked: self.parked.as_ref().map(|decision| decision.rule),
+        }
+    }
+
+    /// Takes the host to have been asked at `at`.
+    pub(super) const fn asked(&mut self, at: Time) {
+        self.last_dispatch = Some(at);
+    }
+
+    /// Remembers what an earlier process learned, which may have asked the host up to this moment.
+    pub(super) fn restore(&mut self, now: Time, image: &ClockImage, base: Wall) {
+        let time = |at: Option<Wall>| at.map_or(Time::ZERO, |at| Time::ZERO + at.since(base));
+        self.asked(now);
+        self.penalty.base = image.penalty_base;
+        self.penalty.gap = image.penalty_gap;
+        self.penalty.until = time(image.penalty_until);
+        self.penalty.quiet_since = now;
+        self.retry_after_until = time(image.retry_after_until);
+        self.crawl_delay = image.crawl_delay;
+        self.adaptive_gap = image.adaptive_gap;
+        self.refusing_since = image.refusing_since.map(|at| time(Some(at)));
+        self.parked = image.parked.map(|rule| Decision::by_key(SkipReason::Parked, rule));
     }
 
     /// Takes a slot for a dispatch of the crawl.
@@ -393,4 +429,10 @@ impl HostClock {
             });
         }
     }
+}
+
+/// Rounds an adaptive gap up to a power of two of milliseconds, so that it is noted rarely.
+fn round_up(gap: Duration) -> Duration {
+    let millis = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX >> 1);
+    if gap.is_zero() { gap } else { Duration::from_millis((millis + 1).next_power_of_two()) }
 }

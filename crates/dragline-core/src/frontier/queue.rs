@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::durable::ClockImage;
 use super::schedule::Plan;
 use crate::outcome::Outcome;
 use crate::robots::RobotsTxt;
@@ -19,6 +20,19 @@ pub(super) struct Entry {
     pub(super) order: u64,
     /// The number of its record.
     pub(super) url: u32,
+}
+
+/// URLs of one origin that lie on the shelf, together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shelved {
+    /// The number of the chunk.
+    pub(super) number: u64,
+    /// How many URLs.
+    pub(super) count: u32,
+    /// The order of the first; the others follow, and no other URL of the origin stands between.
+    pub(super) order: u64,
+    /// Since when the first waits.
+    pub(super) since: Time,
 }
 
 /// What is known of an origin's robots.txt.
@@ -61,8 +75,14 @@ pub(super) struct OriginQueue {
     pub(super) robots: RobotsState,
     /// What the last rules asked for; it holds while new ones are on their way.
     pub(super) crawl_delay: Option<Duration>,
-    /// Never leased, in the order offered.
+    /// Never leased, in the order offered; empty only when none is.
     pub(super) fresh: VecDeque<Entry>,
+    /// Behind those, on the shelf.
+    pub(super) shelved: VecDeque<Shelved>,
+    /// Behind those, in memory.
+    pub(super) tail: VecDeque<Entry>,
+    /// URLs on the shelf.
+    shelved_len: usize,
     /// Leased before, and due again; they go first.
     pub(super) again: VecDeque<Entry>,
     /// Leased before, not due again until their time.
@@ -76,6 +96,9 @@ impl OriginQueue {
             robots: RobotsState::Unknown,
             crawl_delay: None,
             fresh: VecDeque::new(),
+            shelved: VecDeque::new(),
+            tail: VecDeque::new(),
+            shelved_len: 0,
             again: VecDeque::new(),
             later: BTreeSet::new(),
         }
@@ -83,7 +106,54 @@ impl OriginQueue {
 
     /// Returns how many URLs wait.
     pub(super) fn len(&self) -> usize {
-        self.fresh.len() + self.again.len() + self.later.len()
+        self.fresh_len() + self.again.len() + self.later.len()
+    }
+
+    /// Returns how many URLs wait that were never leased.
+    pub(super) fn fresh_len(&self) -> usize {
+        self.fresh.len() + self.shelved_len + self.tail.len()
+    }
+
+    /// Adds a URL that was never leased, behind all others.
+    pub(super) fn push_fresh(&mut self, entry: Entry) {
+        let behind_shelf = !self.shelved.is_empty();
+        (if behind_shelf { &mut self.tail } else { &mut self.fresh }).push_back(entry);
+    }
+
+    /// Takes URLs that may go to the shelf: the last, when there are more in memory than twice `len`.
+    pub(super) fn take_for_shelf(&mut self, len: usize) -> Option<VecDeque<Entry>> {
+        if !self.shelved.is_empty() {
+            return (self.tail.len() >= len).then(|| std::mem::take(&mut self.tail));
+        }
+        (self.fresh.len() >= 2 * len).then(|| self.fresh.split_off(self.fresh.len() - len))
+    }
+
+    /// Notes that URLs were put on the shelf, behind those that are there.
+    pub(super) fn shelve(&mut self, shelved: Shelved) {
+        debug_assert!(!self.fresh.is_empty(), "the first URLs stay in memory");
+        self.shelved_len += shelved.count as usize;
+        self.shelved.push_back(shelved);
+    }
+
+    /// Takes the next URLs from the shelf, to be put behind those in memory.
+    pub(super) fn unshelve(&mut self) -> Option<Shelved> {
+        debug_assert!(self.fresh.is_empty(), "those in front are taken first");
+        let next = self.shelved.pop_front()?;
+        self.shelved_len -= next.count as usize;
+        Some(next)
+    }
+
+    /// Lets those behind the shelf follow those in front of it, when nothing is left between.
+    pub(super) fn close_up(&mut self) {
+        if self.shelved.is_empty() {
+            self.fresh.append(&mut self.tail);
+        }
+    }
+
+    /// Puts back what could not be read.
+    pub(super) fn shelve_again(&mut self, shelved: Shelved) {
+        self.shelved_len += shelved.count as usize;
+        self.shelved.push_front(shelved);
     }
 
     /// Moves URLs whose time has come to the others that are due.
@@ -124,6 +194,10 @@ pub(super) struct HostWork {
     pub(super) last_lease: u64,
     /// What is entered in the schedule.
     pub(super) plan: Plan,
+    /// The part of a snapshot that the host belongs to.
+    pub(super) shard: u8,
+    /// What was noted of its clock last; `None` when nothing was.
+    pub(super) noted: Option<Box<ClockImage>>,
 }
 
 impl HostWork {

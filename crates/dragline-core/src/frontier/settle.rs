@@ -9,6 +9,7 @@ use super::seen::Standing;
 use super::state::{Cargo, UrlMove};
 use super::types::{
     Fetched, FetchedReport, OfferBatch, OfferSource, Settle, SettleReport, SettleResult, Settled, Settlement,
+    Visit,
 };
 use crate::decision::{Decision, Source};
 use crate::disposition::{Disposition, FailKind, LinkRefusal};
@@ -35,6 +36,7 @@ impl MemFrontier {
         if let Some(trigger) = self.table.observe(self.now, id, leased_at, fetched) {
             report.backoffs.push((self.table.key(id).clone(), trigger));
         }
+        self.note_clock(id);
         if let (Cargo::Page(number), true) = (cargo, fetched.to_handlers) {
             let record = self.urls.at_mut(number);
             record.state = record.state.advance(UrlMove::Fetch);
@@ -53,7 +55,7 @@ impl MemFrontier {
 
     /// Settles one lease.
     pub(super) fn settle_one(&mut self, settle: Settle, report: &mut SettleReport) {
-        let Settle { token, settlement, offers, .. } = settle;
+        let Settle { token, settlement, offers, visit } = settle;
         let Some(flight) = self.flights.remove(&token) else {
             self.counts.stale += 1;
             report.settled.push(Settled { token, result: SettleResult::Stale });
@@ -70,7 +72,9 @@ impl MemFrontier {
             }
             Cargo::Page(number) => {
                 self.counts.in_flight -= 1;
-                self.settle_page(number, settlement, &offers, report)
+                self.counts.first_in_flight -= u64::from(flight.is_first);
+                let visit = visit.as_deref();
+                self.settle_page(number, settlement, &offers, visit, report)
             }
         };
         self.refresh(flight.host);
@@ -82,31 +86,33 @@ impl MemFrontier {
         number: u32,
         settlement: Settlement,
         offers: &[OfferBatch],
+        visit: Option<&Visit>,
         report: &mut SettleReport,
     ) -> SettleResult {
         let failed = |kind| Disposition::Failed(kind);
         match settlement {
             Settlement::Done => {
-                let result = self.end(number, Disposition::Done, None);
+                let result = self.end(number, Disposition::Done, None, visit);
                 for batch in offers {
                     self.offer_batch(batch, &mut report.offers);
                 }
                 result
             }
-            Settlement::Failed(kind) => self.end(number, failed(kind), None),
+            Settlement::Failed(kind) => self.end(number, failed(kind), None, visit),
             Settlement::FetchFailed { outcome, status, retry_after } => {
-                self.settle_failed_fetch(number, outcome, status, retry_after)
+                self.settle_failed_fetch(number, (outcome, status, retry_after), visit)
             }
             Settlement::RetryLater(after) => {
                 if self.urls.at(number).attempts >= self.rules.retry.attempts {
                     let rule = Decision::by_key((), "retry.attempts");
-                    return self.end(number, failed(FailKind::HandlerError), Some(rule));
+                    return self.end(number, failed(FailKind::HandlerError), Some(rule), visit);
                 }
                 self.put_back(number, self.now + after, Again::Retry)
             }
-            Settlement::Redirected(target) => self.settle_redirect(number, target, report),
+            Settlement::Redirected(target) => self.settle_redirect(number, target, visit, report),
             Settlement::RedirectUnusable => {
-                self.end(number, REDIRECT_ERROR, Some(Decision::built_in((), "redirect.target")))
+                let rule = Some(Decision::built_in((), "redirect.target"));
+                self.end(number, REDIRECT_ERROR, rule, visit)
             }
             Settlement::Robots(_) => panic!("a URL of the crawl is settled as an errand"),
         }
@@ -115,9 +121,8 @@ impl MemFrontier {
     fn settle_failed_fetch(
         &mut self,
         number: u32,
-        outcome: Outcome,
-        status: Option<u16>,
-        retry_after: Option<Duration>,
+        (outcome, status, retry_after): (Outcome, Option<u16>, Option<Duration>),
+        visit: Option<&Visit>,
     ) -> SettleResult {
         let attempt = Attempt { made: self.urls.at(number).attempts, outcome, status, retry_after };
         let backoff_max = self.rules.politeness.backoff_max;
@@ -131,7 +136,7 @@ impl MemFrontier {
             }
             Retry::GiveUp => {
                 let kind = outcome.fail_kind().unwrap_or(FailKind::Fetch(Outcome::Crashed));
-                self.end(number, Disposition::Failed(kind), Some(decision.map(|_| ())))
+                self.end(number, Disposition::Failed(kind), Some(decision.map(|_| ())), visit)
             }
         }
     }
@@ -140,8 +145,10 @@ impl MemFrontier {
         &mut self,
         number: u32,
         target: CanonicalUrl,
+        visit: Option<&Visit>,
         report: &mut SettleReport,
     ) -> SettleResult {
+        self.bring_up_to_date(number);
         let record = self.urls.at(number);
         let verdict = redirect::judge(&record.chain, &record.url, &target, self.rules.redirects_max);
         let chain = || record.chain.iter().chain([&record.url]).cloned().collect();
@@ -158,7 +165,7 @@ impl MemFrontier {
                     referrer: record.referrer.clone(),
                     chain: chain(),
                 };
-                let result = self.end(number, Disposition::Redirected, None);
+                let result = self.end(number, Disposition::Redirected, None, visit);
                 self.offer_target(new, report);
                 match result {
                     SettleResult::Final { disposition, rule, .. } => {
@@ -171,18 +178,20 @@ impl MemFrontier {
                 let chain = chain();
                 let host = self.enter_host(&target.host_key());
                 let record = self.urls.at_mut(number);
+                let from = record.host;
                 record.chain = chain;
                 record.url = target;
                 record.host = host;
                 record.attempts = 0;
-                self.put_back(number, self.now, Again::Respelled)
+                self.put_back(number, self.now, Again::Respelled { from })
             }
             RedirectVerdict::TooMany => {
                 let rule = Decision::by_key((), "fetch.redirects_max");
-                self.end(number, REDIRECT_ERROR, Some(rule))
+                self.end(number, REDIRECT_ERROR, Some(rule), visit)
             }
             RedirectVerdict::Loop => {
-                self.end(number, REDIRECT_ERROR, Some(Decision::built_in((), "redirect.loop")))
+                let rule = Some(Decision::built_in((), "redirect.loop"));
+                self.end(number, REDIRECT_ERROR, rule, visit)
             }
         }
     }
@@ -192,6 +201,8 @@ impl MemFrontier {
         if let Some(seed) = &new.seed
             && self.scope.join_by_redirect(seed, &new.url).is_some()
         {
+            self.journal.note_joined(seed, &new.url);
+            self.joined.push((seed.clone(), new.url.clone()));
             report.joined.push((new.url.host().into(), seed.clone()));
         }
         match self.seen.get(new.fingerprint) {
@@ -201,21 +212,30 @@ impl MemFrontier {
             None => self.discover(new, &mut report.targets),
             Some(standing) => {
                 self.count_duplicates(1, &mut report.targets);
-                if let Standing::Live(known) = standing {
-                    self.lower_depth(known, new.depth);
-                    let record = self.urls.at_mut(known);
-                    record.seed = record.seed.take().or(new.seed);
+                self.lower_depth(new.fingerprint, standing, new.depth);
+                if let (Standing::Live { .. }, Some(seed)) = (standing, new.seed)
+                    && !self.adopted.contains_key(&new.fingerprint)
+                {
+                    self.journal.note_adopted(new.fingerprint, &seed);
+                    self.adopted.insert(new.fingerprint, seed);
                 }
             }
         }
     }
 
     /// Ends a URL that was leased; its text is freed.
-    fn end(&mut self, number: u32, disposition: Disposition, rule: Option<Decision<()>>) -> SettleResult {
+    fn end(
+        &mut self,
+        number: u32,
+        disposition: Disposition,
+        rule: Option<Decision<()>>,
+        visit: Option<&Visit>,
+    ) -> SettleResult {
         let record = self.urls.remove(number);
         record.state.end(disposition);
         self.seen.set(record.fingerprint, Standing::Ended(disposition));
         self.counts.end(disposition);
+        self.note_end(&record, disposition, visit);
         let rule: Option<(&'static str, Source)> = rule.map(|rule| (rule.rule, rule.source));
         SettleResult::Final { disposition, rule, target: None }
     }
@@ -231,6 +251,8 @@ impl MemFrontier {
             self.end_waiting(number, doom.decision);
             return SettleResult::Final { disposition, rule, target: None };
         }
+        let from = if let Again::Respelled { from } = why { from } else { host };
+        self.note_return(number, from, not_before);
         let entry = self.entry(number, not_before);
         self.work[host.index()].origin_mut(scheme).later.insert(entry);
         self.refresh(host);
@@ -242,5 +264,8 @@ impl MemFrontier {
 #[derive(Clone, Copy, Debug)]
 enum Again {
     Retry,
-    Respelled,
+    /// It stood with this host before.
+    Respelled {
+        from: HostId,
+    },
 }

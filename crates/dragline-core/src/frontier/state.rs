@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::durable::Revisit;
 use super::hosts::HostId;
 use super::types::Token;
 use crate::disposition::Disposition;
@@ -94,6 +95,12 @@ pub(super) struct UrlRecord {
     pub(super) data: Option<Arc<str>>,
     pub(super) referrer: Option<CanonicalUrl>,
     pub(super) chain: Arc<[CanonicalUrl]>,
+    /// Whether it was ever leased.
+    pub(super) was_leased: bool,
+    /// The chunk it was taken from the shelf with; 0 when it never lay there, or was noted by itself since.
+    pub(super) chunk: u64,
+    /// What is known of it from an earlier generation.
+    pub(super) revisit: Option<Arc<Revisit>>,
 }
 
 /// One lease that is not settled.
@@ -106,6 +113,8 @@ pub(super) struct Flight {
     pub(super) leased_at: Time,
     /// Whether the fetch has not ended, so that a slot of the host is taken.
     pub(super) holds_slot: bool,
+    /// Whether it is the first lease of a URL.
+    pub(super) is_first: bool,
 }
 
 /// What a lease carries.

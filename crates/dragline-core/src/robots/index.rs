@@ -153,6 +153,18 @@ impl RuleIndex {
         best.map_or(Search::NotFound, Search::Found)
     }
 
+    /// Returns every rule as a line, in the order of the file; what is made of these lines decides alike.
+    pub(super) fn lines(&self) -> Vec<(bool, u32, Vec<u8>)> {
+        let mut rules: Vec<&Rule> = self.rules.iter().collect();
+        rules.sort_unstable_by_key(|rule| rule.start);
+        let line = |rule: &Rule| {
+            let mut value = slice(&self.texts, rule.start, rule.end).to_vec();
+            value.extend(rule.anchored.then_some(b'$'));
+            (rule.allow, rule.line, value)
+        };
+        rules.into_iter().map(line).collect()
+    }
+
     fn rules_of(&self, bucket: usize) -> &[Rule] {
         let first = |at: usize| self.buckets.get(at).map_or(self.rules.len(), |bucket| bucket.first as usize);
         self.rules.get(first(bucket)..first(bucket + 1)).unwrap_or_default()

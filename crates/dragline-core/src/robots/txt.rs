@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::index::{RuleIndex, Search};
+use super::index::{Line, RuleIndex, Search};
 use super::parse::{self, Parsed};
 
 /// The rules of one robots.txt for one product token; the default has none and allows everything.
@@ -68,6 +68,23 @@ impl RobotsTxt {
             sitemaps: parsed.sitemaps.into(),
             truncated,
         }
+    }
+
+    /// Returns its rules as [`RobotsTxt::of_lines`] takes them: whether each allows, its line, its pattern.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (bool, u32, Vec<u8>)> {
+        self.rules.lines().into_iter()
+    }
+
+    /// Puts together what was taken apart for keeping.
+    pub(crate) fn of_lines(
+        lines: Vec<(bool, u32, &[u8])>,
+        crawl_delay: Option<Duration>,
+        sitemaps: Vec<Box<str>>,
+        truncated: bool,
+    ) -> Self {
+        let line = |(allow, number, value)| Line { allow, value, number };
+        let rules = RuleIndex::new(lines.into_iter().map(line).collect());
+        Self { rules, crawl_delay, sitemaps: sitemaps.into(), truncated }
     }
 
     /// Decides whether a path with its query, spelt as in a [`CanonicalUrl`](crate::CanonicalUrl), may be fetched.

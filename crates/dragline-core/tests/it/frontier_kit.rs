@@ -16,7 +16,7 @@ use dragline_core::ticket::Ticket;
 use dragline_core::url::Fingerprinter;
 use dragline_core::{CanonicalUrl, Outcome, Time};
 
-const KEY: Fingerprinter = Fingerprinter::new(7);
+pub(crate) const KEY: Fingerprinter = Fingerprinter::new(7);
 
 pub(crate) fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)

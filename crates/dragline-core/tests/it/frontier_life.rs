@@ -39,13 +39,14 @@ fn a_shorter_way_lowers_the_depth_of_a_url_that_waits() {
 }
 
 #[test]
-fn a_shorter_way_does_not_change_a_url_that_is_leased() {
+fn a_shorter_way_to_a_url_that_is_leased_counts_for_its_next_attempt() {
     let mut rig = Rig::new(free_rules());
     rig.offer(&["http://a/"], links(9));
     let lease = rig.lease_one();
     rig.offer(&["http://a/"], links(4));
+    assert_eq!(lease.depth, 9);
     rig.settle(lease.token, Settlement::RetryLater(Duration::ZERO));
-    assert_eq!(rig.lease_one().depth, 9);
+    assert_eq!(rig.lease_one().depth, 4);
 }
 
 #[test]

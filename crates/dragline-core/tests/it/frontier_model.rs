@@ -18,13 +18,15 @@ enum Stands {
     Ended(Disposition),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Known {
     url: CanonicalUrl,
     stands: Stands,
+    /// Its place among those that were never leased, until it is sent back to wait.
+    place: Option<usize>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Host {
     in_use: BTreeSet<Token>,
     sessions: u32,
@@ -33,7 +35,7 @@ struct Host {
 }
 
 /// Every URL by its dedupe key, every host and every origin.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
     rules: CrawlRules,
     urls: BTreeMap<String, Known>,
@@ -59,13 +61,13 @@ impl Model {
 
     pub(crate) fn add_new(&mut self, url: &CanonicalUrl) {
         self.fresh.entry(url.origin()).or_default().push_back(key_of(url));
-        let known = Known { url: url.clone(), stands: Stands::Fresh };
+        let known = Known { url: url.clone(), stands: Stands::Fresh, place: Some(self.urls.len()) };
         assert!(self.urls.insert(key_of(url), known).is_none(), "{url} is new twice");
     }
 
     pub(crate) fn add_skipped(&mut self, skip: &Skipped) {
         let end = Disposition::Skipped(skip.decision.verdict);
-        let known = Known { url: skip.url.clone(), stands: Stands::Ended(end) };
+        let known = Known { url: skip.url.clone(), stands: Stands::Ended(end), place: None };
         assert!(self.urls.insert(key_of(&skip.url), known).is_none(), "{} is new twice", skip.url);
     }
 
@@ -172,7 +174,39 @@ impl Model {
 
     pub(crate) fn wait(&mut self, url: &CanonicalUrl, token: Token, not_before: Time) {
         self.settle(url, token, Stands::Again(not_before));
-        self.urls.get_mut(&key_of(url)).expect("the model knows it").url = url.clone();
+        let known = self.urls.get_mut(&key_of(url)).expect("the model knows it");
+        (known.url, known.place) = (url.clone(), None);
+    }
+
+    /// The process died at `now` and another begins its own time: what was leased waits again, in its old place, and
+    /// every host may have been asked in this very moment.
+    pub(crate) fn restart(&mut self, now: Time) {
+        let rebased = |at: Time| Time::ZERO + at.since(now);
+        for host in self.hosts.values_mut() {
+            host.in_use.clear();
+            (host.sessions, host.last_dispatch) = (0, Some(Time::ZERO));
+        }
+        self.fresh.clear();
+        self.tokens.clear();
+        let mut fresh = BTreeMap::new();
+        for (key, known) in &mut self.urls {
+            match (known.stands, known.place) {
+                (Stands::Leased(_), Some(_)) => {
+                    let host = self.hosts.get_mut(&known.url.host_key()).expect("the model knows it");
+                    host.leased_urls -= 1;
+                    known.stands = Stands::Fresh;
+                }
+                (Stands::Leased(_), None) => known.stands = Stands::Again(Time::ZERO),
+                (Stands::Again(at), _) => known.stands = Stands::Again(rebased(at)),
+                (Stands::Fresh | Stands::Ended(_), _) => {}
+            }
+            if known.stands == Stands::Fresh {
+                fresh.insert(known.place, (known.url.origin(), key.clone()));
+            }
+        }
+        for (origin, key) in fresh.into_values() {
+            self.fresh.entry(origin).or_default().push_back(key);
+        }
     }
 
     fn settle(&mut self, url: &CanonicalUrl, token: Token, stands: Stands) {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use dragline_core::chance::Chance;
 use dragline_core::frontier::{
-    Admission, Drain, Fetched, Frontier, Lease, OfferFrom, OfferReport, OfferSource, Purpose, RobotsAnswer,
-    SettleReport, SettleResult, Settlement, Token,
+    Admission, Drain, Fetched, Frontier, Lease, MemFrontier, OfferFrom, OfferReport, OfferSource, Purpose,
+    RobotsAnswer, SettleReport, SettleResult, Settlement, Token,
 };
 use dragline_core::rules::{CrawlRules, ScopeMode};
 use dragline_core::{CanonicalUrl, Disposition, FailKind, HostKey, LinkRefusal, Origin, Outcome, Time};
@@ -25,11 +25,11 @@ struct Open {
     origin: Origin,
 }
 
-struct Driver {
-    rig: Rig,
-    model: Model,
-    chance: Chance,
-    rules: CrawlRules,
+pub(crate) struct Driver {
+    pub(crate) rig: Rig,
+    pub(crate) model: Model,
+    pub(crate) chance: Chance,
+    pub(crate) rules: CrawlRules,
     open: Vec<Open>,
     sessions: Vec<HostKey>,
 }
@@ -60,14 +60,14 @@ fn random_rules(chance: &mut Chance) -> CrawlRules {
 }
 
 impl Driver {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
         let rules = random_rules(&mut chance);
         let (rig, model) = (Rig::new(rules.clone()), Model::new(rules.clone()));
         Self { rig, model, chance, rules, open: Vec::new(), sessions: Vec::new() }
     }
 
-    fn one_in(&mut self, odds: u64) -> bool {
+    pub(crate) fn one_in(&mut self, odds: u64) -> bool {
         self.chance.below(odds) == 0
     }
 
@@ -257,7 +257,7 @@ impl Driver {
         assert_eq!(after, before, "a stale token changes nothing");
     }
 
-    fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         let picked = small(self.chance.below(self.open.len() as u64)) as usize;
         match self.chance.below(20) {
             0 => self.offer(),
@@ -278,8 +278,17 @@ impl Driver {
         self.model.compare(&self.rig.stats());
     }
 
+    /// Goes on with another frontier, after the death of the process: nobody has a lease or a slot.
+    pub(crate) fn reborn(&mut self, frontier: MemFrontier, model: Model) {
+        (self.rig, self.model) = (Rig { frontier, now: Time::ZERO }, model);
+        self.open.clear();
+        self.sessions.clear();
+        self.rig.check();
+        self.model.compare(&self.rig.stats());
+    }
+
     /// Goes on until nothing is left to do; nothing may be forgotten.
-    fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         while let Some(host) = self.sessions.pop() {
             self.rig.frontier.release(self.rig.now, &host, &fetched_ok(Token(0), false));
             self.model.released(&host);

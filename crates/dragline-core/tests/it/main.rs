@@ -8,6 +8,7 @@ mod frontier_kit;
 mod frontier_life;
 mod frontier_model;
 mod frontier_random;
+mod frontier_restart;
 mod frontier_robots;
 mod hops;
 mod robots;

@@ -125,7 +125,7 @@ mod tests {
         let report = OfferReport {
             new: 3,
             duplicate: 7,
-            refused: [1, 2, 3, 4],
+            refused: [1, 2, 3, 4, 5],
             skipped: vec![skipped(SkipReason::Scope), skipped(SkipReason::Scope), skipped(SkipReason::Trap)],
         };
         UrlsOffered { source: OfferSource::Sitemap, report: &report }.record(&telemetry);
@@ -137,6 +137,7 @@ mod tests {
         check("dragline_links_total{result=\"duplicate\"}", "7");
         check("dragline_links_total{result=\"depth\"}", "1");
         check("dragline_links_total{result=\"too_long\"}", "4");
+        check("dragline_links_total{result=\"memory\"}", "5");
         check("dragline_frontier_skipped_total{reason=\"scope\"}", "2");
         check("dragline_frontier_skipped_total{reason=\"trap\"}", "1");
         check("dragline_frontier_finished_total{disposition=\"skipped\"}", "3");
