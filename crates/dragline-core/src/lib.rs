@@ -24,6 +24,7 @@ pub mod outcome;
 pub mod page;
 pub mod pattern;
 pub mod proxy;
+pub mod recrawl;
 pub mod redirect;
 pub mod report;
 pub mod restart;

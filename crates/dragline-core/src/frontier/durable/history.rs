@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::body::{read_digest, read_text};
+use super::body::{Revisit, read_digest, read_text};
 use super::wire::{Malformed, Pen, Reader, Strand};
 use crate::decision::Decision;
 use crate::disposition::{Disposition, SkipReason};
@@ -11,6 +11,7 @@ use crate::frontier::seen;
 use crate::frontier::state::UrlRecord;
 use crate::frontier::types::Visit;
 use crate::outcome::Outcome;
+use crate::recrawl::Change;
 use crate::time::Wall;
 use crate::url::CanonicalUrl;
 
@@ -114,6 +115,14 @@ fn read_visit(reader: &mut Reader<'_>) -> Result<Visit, Malformed> {
 }
 
 impl Past {
+    /// Compares its visit with the one before, as far as they say something about the content.
+    pub fn change(&self) -> Option<Change> {
+        let visit = self.visit.as_ref()?;
+        let before =
+            Revisit { generation: self.generation, digest: self.digest_before, ..Revisit::default() };
+        Change::of(self.disposition, visit.status, visit.digest, (self.generation > 0).then_some(&before))
+    }
+
     /// Reads an entry of the history.
     ///
     /// # Errors
