@@ -2,3 +2,10 @@
 //!
 //! Every change of the machine is a numbered record. A commit makes the records of one epoch durable together with the
 //! marks of all sinks; after a crash the log is replayed to its last good commit, and nothing of it is lost or done twice.
+
+mod error;
+mod file;
+pub mod log;
+pub mod snapshot;
+
+pub use error::LogError;

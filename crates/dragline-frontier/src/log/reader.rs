@@ -1,0 +1,81 @@
+//! Reads single blocks back by their places.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dragline_core::frontier::RunId;
+use dragline_disk::{Disk, DiskFile, Open};
+
+use super::place::{Block, Place, segment_path};
+use crate::error::LogError;
+use crate::file::{BLOCK_HEADER_BYTES, BlockHeader, PAYLOAD_BYTES_MAX};
+
+/// Segments that are kept open for reading.
+const OPEN_FILES_MAX: usize = 8;
+
+/// Reads blocks by their places, from any thread; clones share what they keep open.
+#[derive(Clone, Debug)]
+pub struct LogReader {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    run: RunId,
+    /// Those read last, at the end; at most [`OPEN_FILES_MAX`].
+    open: Mutex<Vec<(u32, Box<dyn DiskFile>)>>,
+}
+
+impl LogReader {
+    pub(super) fn new(disk: Arc<dyn Disk>, dir: PathBuf, run: RunId) -> Self {
+        Self { shared: Arc::new(Shared { disk, dir, run, open: Mutex::new(Vec::new()) }) }
+    }
+
+    /// Reads the block that stands at a place returned by [`Log::append`](super::Log::append) or a replay.
+    ///
+    /// # Errors
+    /// When the segment was retired or cannot be read, or its bytes are no longer those that were written.
+    pub fn read(&self, place: Place) -> Result<Block, LogError> {
+        let path = segment_path(&self.shared.dir, place.segment);
+        let damaged = |what| LogError::damaged(&path, place.offset, what);
+        let len = usize::try_from(place.len).unwrap_or(usize::MAX);
+        if len < BLOCK_HEADER_BYTES || len - BLOCK_HEADER_BYTES > PAYLOAD_BYTES_MAX as usize {
+            return Err(damaged("no block has this length"));
+        }
+        let mut bytes = vec![0; len];
+        let read = self.shared.read_at(place, &mut bytes);
+        if read.map_err(|source| LogError::from_io(&path, "read", source))? < len {
+            return Err(damaged("the file ends inside a block"));
+        }
+        let header = BlockHeader::decode(&bytes).ok_or(damaged("no block begins here"))?;
+        let payload = bytes.split_off(BLOCK_HEADER_BYTES);
+        let same_length = usize::try_from(header.bytes).is_ok_and(|bytes| bytes == payload.len());
+        if !same_length || !header.holds(self.shared.run, &payload) {
+            return Err(damaged("a block with a bad checksum"));
+        }
+        Ok(Block { kind: header.kind, first: header.first, count: header.count, payload })
+    }
+
+    /// Closes a segment that is about to be removed: as long as it is open its space is not free.
+    pub(super) fn close(&self, segment: u32) {
+        self.shared.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|(open, _)| *open != segment);
+    }
+}
+
+impl Shared {
+    fn read_at(&self, place: Place, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = match open.iter().position(|(segment, _)| *segment == place.segment) {
+            Some(at) => open.remove(at).1,
+            None => self.disk.open(&segment_path(&self.dir, place.segment), Open::Read)?,
+        };
+        let read = file.read_at(place.offset, bytes);
+        open.push((place.segment, file));
+        if open.len() > OPEN_FILES_MAX {
+            open.remove(0);
+        }
+        read
+    }
+}

@@ -1,0 +1,8 @@
+//! Tries what is durable of a frontier on real folders and on a disk that fails.
+
+mod log_damage;
+mod log_kit;
+mod log_life;
+mod log_trouble;
+mod mem_disk;
+mod snapshots;
