@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dragline_core::frontier::{BlockKind, JournalBlock, Past, Rebirth, Restorer, Shelf, SnapshotPart};
+use dragline_core::frontier::{BlockKind, Epoch, JournalBlock, Past, Rebirth, Restorer, Shelf, SnapshotPart};
 use dragline_core::rules::CrawlRules;
 use dragline_core::{Time, Wall};
 
@@ -53,7 +53,7 @@ struct Mortal {
 
 fn rebirth(rules: &CrawlRules, shelf: &MapShelf, base: Wall, chunk_urls: usize, counts: Vec<u8>) -> Rebirth {
     let shelf = Box::new(shelf.clone());
-    Rebirth { rules: rules.clone(), seed: 11, base, shelf, chunk_urls, counts }
+    Rebirth { rules: rules.clone(), seed: 11, base, shelf, chunk_urls, epoch: Epoch(0), counts }
 }
 
 impl Mortal {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use dragline_core::frontier::RunId;
 
 use crate::error::LogError;
-use crate::file::{BLOCK_HEADER_BYTES, BlockHeader, name_of};
+use crate::file::{BLOCK_HEADER_BYTES, BlockHeader, Fields, name_of};
 
 /// How the names of segments begin.
 pub(super) const SEGMENT_PREFIX: &str = "log";
@@ -50,6 +50,24 @@ impl Block {
 }
 
 impl Place {
+    /// Bytes of an encoded place.
+    pub(crate) const BYTES: usize = 16;
+
+    /// Spells the place, for what must find the block again.
+    pub(crate) fn encode(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..4].copy_from_slice(&self.segment.to_le_bytes());
+        bytes[4..12].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[12..].copy_from_slice(&self.len.to_le_bytes());
+        bytes
+    }
+
+    /// Reads what [`Place::encode`] wrote.
+    pub(crate) fn decode(bytes: [u8; Self::BYTES]) -> Option<Self> {
+        let mut fields = Fields(&bytes);
+        Some(Self { segment: fields.u32()?, offset: fields.u64()?, len: fields.u32()? })
+    }
+
     pub(super) fn of(segment: u32, offset: u64, header: BlockHeader) -> Self {
         let before = u32::try_from(BLOCK_HEADER_BYTES).expect("a small constant");
         Self { segment, offset, len: before.saturating_add(header.bytes) }

@@ -6,7 +6,7 @@ use super::journal::Journal;
 use super::restore::{Part, PastChunk, PastHost, PastOrigin, RestoreError, Restorer, Waiting};
 use super::shelf::{Chunk, Shelf};
 use crate::disposition::Disposition;
-use crate::frontier::MemFrontier;
+use crate::frontier::{Epoch, MemFrontier};
 use crate::frontier::counts::Counts;
 use crate::frontier::hosts::HostId;
 use crate::frontier::queue::{Entry, RobotsState, Shelved};
@@ -28,6 +28,8 @@ pub struct Rebirth {
     pub shelf: Box<dyn Shelf>,
     /// URLs of a chunk, at least 1; a queue keeps up to three times as many in memory.
     pub chunk_urls: usize,
+    /// The epoch that is open: behind that of the last commit, or 0.
+    pub epoch: Epoch,
     /// The counts of the last commit, as its [`JournalCut`](super::JournalCut) had them; empty at the first start.
     pub counts: Vec<u8>,
 }
@@ -43,9 +45,10 @@ impl Restorer {
     /// # Errors
     /// When the counts differ from those of the commit, or a chunk cannot be read.
     pub fn finish(mut self, rebirth: Rebirth) -> Result<MemFrontier, RestoreError> {
-        let Rebirth { rules, seed, base, shelf, chunk_urls, counts } = rebirth;
+        let Rebirth { rules, seed, base, shelf, chunk_urls, epoch, counts } = rebirth;
         let mut frontier = MemFrontier::new(rules, self.fingerprinter, seed);
         frontier.base = base;
+        frontier.epoch = epoch;
         if !counts.is_empty() {
             frontier.table.take_all_as_asked(Time::ZERO);
         }
