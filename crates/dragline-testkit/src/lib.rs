@@ -4,6 +4,7 @@
 //! sockets use a [`Server`] or a [`ScriptedServer`] and wait with [`wait_until`]. The two do not mix.
 
 pub mod child;
+pub mod conformance;
 pub mod demo;
 pub mod echo;
 #[cfg(feature = "hostile")]

@@ -36,7 +36,7 @@ struct Host {
 
 /// Every URL by its dedupe key, every host and every origin.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Model {
+pub(super) struct Model {
     rules: CrawlRules,
     urls: BTreeMap<String, Known>,
     hosts: BTreeMap<HostKey, Host>,
@@ -51,28 +51,28 @@ fn key_of(url: &CanonicalUrl) -> String {
 }
 
 impl Model {
-    pub(crate) fn new(rules: CrawlRules) -> Self {
+    pub(super) fn new(rules: CrawlRules) -> Self {
         Self { rules, ..Self::default() }
     }
 
-    pub(crate) fn knows(&self, url: &CanonicalUrl) -> bool {
+    pub(super) fn knows(&self, url: &CanonicalUrl) -> bool {
         self.urls.contains_key(&key_of(url))
     }
 
-    pub(crate) fn add_new(&mut self, url: &CanonicalUrl) {
+    pub(super) fn add_new(&mut self, url: &CanonicalUrl) {
         self.fresh.entry(url.origin()).or_default().push_back(key_of(url));
         let known = Known { url: url.clone(), stands: Stands::Fresh, place: Some(self.urls.len()) };
         assert!(self.urls.insert(key_of(url), known).is_none(), "{url} is new twice");
     }
 
-    pub(crate) fn add_skipped(&mut self, skip: &Skipped) {
+    pub(super) fn add_skipped(&mut self, skip: &Skipped) {
         let end = Disposition::Skipped(skip.decision.verdict);
         let known = Known { url: skip.url.clone(), stands: Stands::Ended(end), place: None };
         assert!(self.urls.insert(key_of(&skip.url), known).is_none(), "{} is new twice", skip.url);
     }
 
     /// A URL that waited was skipped.
-    pub(crate) fn skip(&mut self, skip: &Skipped) {
+    pub(super) fn skip(&mut self, skip: &Skipped) {
         let key = key_of(&skip.url);
         self.unqueue(&skip.url.origin(), &key);
         let known = self.urls.get_mut(&key).expect("the model knows it");
@@ -87,7 +87,7 @@ impl Model {
     }
 
     /// A lease was granted: the host was due and had a slot, the URL was the next of its origin and is allowed.
-    pub(crate) fn lease(&mut self, now: Time, lease: &Lease) {
+    pub(super) fn lease(&mut self, now: Time, lease: &Lease) {
         assert!(self.tokens.insert(lease.token), "{:?} is granted twice", lease.token);
         let (key, origin) = (key_of(&lease.url), lease.url.origin());
         let is_fresh = lease.purpose == Purpose::Page && self.urls[&key].stands == Stands::Fresh;
@@ -131,28 +131,28 @@ impl Model {
         host.last_dispatch = Some(now);
     }
 
-    pub(crate) fn admitted(&mut self, now: Time, host: &HostKey) {
+    pub(super) fn admitted(&mut self, now: Time, host: &HostKey) {
         self.dispatch(now, host);
         self.hosts.get_mut(host).expect("the model knows it").sessions += 1;
     }
 
-    pub(crate) fn released(&mut self, host: &HostKey) {
+    pub(super) fn released(&mut self, host: &HostKey) {
         self.hosts.get_mut(host).expect("the model knows it").sessions -= 1;
     }
 
     /// A fetch ended: its slot is free.
-    pub(crate) fn fetched(&mut self, token: Token) {
+    pub(super) fn fetched(&mut self, token: Token) {
         for host in self.hosts.values_mut() {
             host.in_use.remove(&token);
         }
     }
 
-    pub(crate) fn robots(&mut self, origin: Origin, disallowed: Option<&'static str>) {
+    pub(super) fn robots(&mut self, origin: Origin, disallowed: Option<&'static str>) {
         self.robots.insert(origin, disallowed);
     }
 
     /// A session was told what robots.txt says.
-    pub(crate) fn view(&self, url: &CanonicalUrl, view: &RobotsView) {
+    pub(super) fn view(&self, url: &CanonicalUrl, view: &RobotsView) {
         let known = self.robots.get(&url.origin()).copied();
         let disallowed = |prefix: &str| url.path().starts_with(prefix);
         match view {
@@ -168,11 +168,11 @@ impl Model {
         }
     }
 
-    pub(crate) fn end(&mut self, url: &CanonicalUrl, token: Token, disposition: Disposition) {
+    pub(super) fn end(&mut self, url: &CanonicalUrl, token: Token, disposition: Disposition) {
         self.settle(url, token, Stands::Ended(disposition));
     }
 
-    pub(crate) fn wait(&mut self, url: &CanonicalUrl, token: Token, not_before: Time) {
+    pub(super) fn wait(&mut self, url: &CanonicalUrl, token: Token, not_before: Time) {
         self.settle(url, token, Stands::Again(not_before));
         let known = self.urls.get_mut(&key_of(url)).expect("the model knows it");
         (known.url, known.place) = (url.clone(), None);
@@ -180,7 +180,7 @@ impl Model {
 
     /// The process died at `now` and another begins its own time: what was leased waits again, in its old place, and
     /// every host may have been asked in this very moment.
-    pub(crate) fn restart(&mut self, now: Time) {
+    pub(super) fn restart(&mut self, now: Time) {
         let rebased = |at: Time| Time::ZERO + at.since(now);
         for host in self.hosts.values_mut() {
             host.in_use.clear();
@@ -217,7 +217,7 @@ impl Model {
     }
 
     /// Compares every count.
-    pub(crate) fn compare(&self, stats: &FrontierStats) {
+    pub(super) fn compare(&self, stats: &FrontierStats) {
         let count =
             |is: &dyn Fn(Stands) -> bool| self.urls.values().filter(|known| is(known.stands)).count() as u64;
         let ended = |is: &dyn Fn(Disposition) -> bool| {
