@@ -21,7 +21,7 @@ mod tail;
 pub(crate) use appender::Appender;
 pub(crate) use block::{BLOCK_HEADER_BYTES, BlockHeader, PAYLOAD_BYTES_MAX, salt};
 pub(crate) use fields::Fields;
-pub(crate) use header::{FileKind, HEADER_BYTES, Header};
+pub(crate) use header::{FileKind, HEADER_BYTES, Header, VERSION};
 pub(crate) use names::{name_of, numbered};
 pub(crate) use pieces::{BlockAt, PIECE_BYTES, Pieces};
 pub(crate) use tail::Tail;
