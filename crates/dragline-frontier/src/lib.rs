@@ -5,6 +5,7 @@
 
 mod error;
 mod file;
+pub mod history;
 mod lock;
 pub mod log;
 mod meta;

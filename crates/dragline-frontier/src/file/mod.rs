@@ -22,6 +22,6 @@ pub(crate) use appender::Appender;
 pub(crate) use block::{BLOCK_HEADER_BYTES, BlockHeader, PAYLOAD_BYTES_MAX, salt};
 pub(crate) use fields::Fields;
 pub(crate) use header::{FileKind, HEADER_BYTES, Header, VERSION};
-pub(crate) use names::{name_of, numbered};
+pub(crate) use names::{name_of, numbered, numbered_with};
 pub(crate) use pieces::{BlockAt, PIECE_BYTES, Pieces};
 pub(crate) use tail::Tail;
