@@ -5,7 +5,12 @@
 
 mod error;
 mod file;
+pub mod history;
+mod lock;
 pub mod log;
+mod meta;
 pub mod snapshot;
 
 pub use error::LogError;
+pub use lock::{LockError, Owner, StateLock};
+pub use meta::Meta;

@@ -20,6 +20,10 @@ pub(crate) enum FileKind {
     Log,
     /// Shards of one snapshot.
     Snapshot,
+    /// Entries of the history.
+    History,
+    /// The fingerprints of one segment of the history, sorted.
+    Index,
 }
 
 /// The first bytes of a file.
@@ -53,6 +57,8 @@ impl FileKind {
         match self {
             Self::Log => *b"log ",
             Self::Snapshot => *b"snap",
+            Self::History => *b"hist",
+            Self::Index => *b"indx",
         }
     }
 }

@@ -13,8 +13,18 @@ pub(crate) fn name_of(prefix: &str, number: u64) -> String {
 
 /// Returns the numbered files of a folder, by number. Files that only look alike are nobody's and are left alone.
 pub(crate) fn numbered(disk: &dyn Disk, dir: &Path, prefix: &str) -> Result<Vec<(u64, PathBuf)>, LogError> {
+    numbered_with(disk, dir, prefix, "")
+}
+
+/// As [`numbered`], for names that end with something behind the number.
+pub(crate) fn numbered_with(
+    disk: &dyn Disk,
+    dir: &Path,
+    prefix: &str,
+    suffix: &str,
+) -> Result<Vec<(u64, PathBuf)>, LogError> {
     let paths = disk.list(dir).map_err(|source| LogError::from_io(dir, "read", source))?;
-    let number = |path: &Path| number_of(prefix, path.file_name()?.to_str()?);
+    let number = |path: &Path| number_of(prefix, path.file_name()?.to_str()?.strip_suffix(suffix)?);
     let mut files: Vec<_> = paths.into_iter().filter_map(|path| Some((number(&path)?, path))).collect();
     files.sort_unstable();
     Ok(files)

@@ -26,6 +26,7 @@ mod survey;
 
 pub use append::{Log, LogOptions};
 pub use commit::{Commit, SnapshotRef};
+pub(crate) use place::SEGMENT_PREFIX;
 pub use place::{Block, Place};
 pub use reader::LogReader;
 pub use recover::{Inspected, Opened};

@@ -8,7 +8,7 @@ use crate::error::LogError;
 use crate::file::{BLOCK_HEADER_BYTES, BlockHeader, Fields, name_of};
 
 /// How the names of segments begin.
-pub(super) const SEGMENT_PREFIX: &str = "log";
+pub(crate) const SEGMENT_PREFIX: &str = "log";
 
 /// Records that follow one another.
 #[derive(Clone, Debug, PartialEq, Eq)]

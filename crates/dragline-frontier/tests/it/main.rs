@@ -1,5 +1,7 @@
 //! Tries what is durable of a frontier on real folders and on a disk that fails.
 
+mod history;
+mod history_trouble;
 mod log_damage;
 mod log_kit;
 mod log_life;
