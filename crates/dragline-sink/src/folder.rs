@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::sink::SinkError;
+use crate::error::SinkError;
 
 /// Syncs the folder that `path` stands in, so that a new or renamed name survives a power loss.
 pub(crate) fn sync_folder_of(path: &Path) -> Result<(), SinkError> {

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use dragline_core::frontier::{Epoch, Mark, RunId};
 
+use crate::error::SinkError;
 use crate::folder::sync_folder_of;
 use crate::records::{Record, RecordKind};
-use crate::sink::{Sink, SinkError};
+use crate::sink::Sink;
 
 /// Bytes that are gathered before they are written.
 const BUFFER_BYTES_MAX: usize = 64 << 10;

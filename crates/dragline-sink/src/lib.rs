@@ -4,13 +4,17 @@
 //! a [`Mark`](dragline_core::frontier::Mark) at every commit. After a crash it calls [`Sink::rewind`] with the last
 //! mark that became durable, so that no record is lost, torn or doubled.
 
+mod error;
 mod folder;
 mod jsonl;
 mod output;
 mod records;
+mod rows;
 mod sink;
 
+pub use error::SinkError;
 pub use jsonl::JsonlSink;
 pub use output::{Earlier, ITEMS_FILE, OutputError, OutputFolder, PAGES_FILE, REPORT_FILE, SKIPPED_FILE};
 pub use records::{ItemRecord, PageRecord, Record, RecordError, RecordKind, SkippedRecord};
-pub use sink::{Sink, SinkError};
+pub use rows::Format;
+pub use sink::Sink;

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use dragline_core::report::Report;
 
+use crate::error::SinkError;
 use crate::folder::{sync_folder_of, write_whole};
 use crate::jsonl::JsonlSink;
 use crate::records::RecordKind;
-use crate::sink::{Sink, SinkError};
+use crate::sink::Sink;
 
 /// The file of URLs settled by a fetch.
 pub const PAGES_FILE: &str = "pages.jsonl";
@@ -113,7 +114,7 @@ impl OutputFolder {
     pub fn write_report(&self, report: &Report) -> Result<PathBuf, OutputError> {
         let path = self.dir.join(REPORT_FILE);
         let mut text = serde_json::to_vec_pretty(report)
-            .map_err(|source| SinkError::Encode { path: path.clone(), source })?;
+            .map_err(|source| SinkError::Encode { path: path.clone(), source: source.into() })?;
         text.push(b'\n');
         write_whole(&path, &text)?;
         Ok(path)
