@@ -133,7 +133,11 @@ impl fmt::Display for SinkError {
                 "{path} is in the way: this run has not written it; move it, choose another place, or start over \
                  with --fresh"
             ),
-            Self::ForeignMark { mark, .. } => write!(f, "{path} is not the file of the mark `{mark}`"),
+            Self::ForeignMark { mark, .. } => write!(
+                f,
+                "{path} is not the file of the mark `{mark}`: use the output folder of the run, or start over with \
+                 --fresh"
+            ),
             Self::Changed { was, now, .. } => write!(
                 f,
                 "{path} was begun as {was} and cannot go on as {now}: resume with the configuration it was begun \

@@ -5,16 +5,17 @@
 //! mark that became durable, so that no record is lost, torn or doubled.
 
 mod error;
-mod folder;
-mod jsonl;
+mod file;
 mod output;
 mod records;
 mod rows;
 mod sink;
 
 pub use error::SinkError;
-pub use jsonl::JsonlSink;
-pub use output::{Earlier, ITEMS_FILE, OutputError, OutputFolder, PAGES_FILE, REPORT_FILE, SKIPPED_FILE};
+pub use file::{Compression, FileNames, FileSink};
+pub use output::{
+    Earlier, ITEMS_FILE, OutputError, OutputFolder, OwnSinks, PAGES_FILE, REPORT_FILE, SKIPPED_FILE,
+};
 pub use records::{ItemRecord, PageRecord, Record, RecordError, RecordKind, SkippedRecord};
 pub use rows::Format;
 pub use sink::Sink;
