@@ -51,7 +51,7 @@ fn headings(html: &str) -> impl Iterator<Item = Heading<'_>> {
     })
 }
 
-/// Prints items as JSON lines. A crawl that must survive its process writes to a file instead: `JsonlSink`.
+/// Prints items as JSON lines. A crawl that must survive its process writes to a file instead: `FileSink`.
 #[derive(Debug)]
 struct Print;
 

@@ -1,17 +1,16 @@
-//! Runs a configured crawl: port, folder, sinks, actors, report.
+//! Runs a configured crawl: port, folder, actors, report.
 
-use anyhow::Context;
-use dragline::config::{Origins, Plan, SinkKind, SinkPlan, SinkRecords};
+use dragline::config::{Origins, Plan};
 use dragline::console::{Console, Serving};
 use dragline::core::report::{Ended, grouped, short_duration};
 use dragline::core::{SkipReason, Wall};
 use dragline::engine::{Clock, CrawlBuilder, CrawlEnd, Problem, Signal, Tasks};
-use dragline::sink::{Earlier, JsonlSink, OutputError, OutputFolder, RecordKind, Sink};
 
 use crate::args::{RunArgs, ShowArgs};
 use crate::exit::{Exit, Fault};
 use crate::progress::Bar;
 use crate::signals::Signals;
+use crate::sinks::{self, of_output};
 use crate::{config, log, output};
 
 /// Runs `dragline run`.
@@ -27,20 +26,12 @@ pub(crate) fn crawl(plan: &Plan, origins: Origins, show: &ShowArgs) -> Result<Ex
     // Before anything is written: what cannot be read must leave nothing behind.
     let network = config::network(plan)?;
     let console = plan.admin.listen.map(Console::bind).transpose().map_err(Fault::nothing_started)?;
-    let earlier = if plan.output.fresh { Earlier::Replace } else { Earlier::Refuse };
-    let folder = OutputFolder::open(&plan.output.dir, earlier).map_err(of_output)?;
     let mut builder = CrawlBuilder::from_plan(plan).network_read(network).origins(origins);
     builder = builder.log_events(log_events).handle_signals();
     if let Some(console) = &console {
         builder = builder.own_address(console.address());
     }
-    for sink in folder.sinks(plan.output.skipped_rows_max).map_err(of_output)? {
-        builder = builder.sink(sink);
-    }
-    for sink in &plan.sinks {
-        let credits = usize::try_from(sink.credits).unwrap_or(usize::MAX);
-        builder = builder.sink_with_credits(open(sink, &folder, plan.output.fresh)?, credits);
-    }
+    let (folder, builder) = sinks::open(plan, builder)?;
     greet(plan, console.as_ref());
     let crawl = builder.build().map_err(|errors| Fault::new(Exit::Config, errors))?;
     let end = dragline::actix::System::new().block_on(async {
@@ -77,38 +68,6 @@ async fn linger(plan: &Plan, enough: &mut Signals) {
         let waited = actix_rt::time::timeout(plan.admin.linger, enough.next()).await;
         tracing::debug!(target: "dragline::admin", cut_short = waited.is_ok(), "lingered for a last scrape");
     }
-}
-
-fn open(plan: &SinkPlan, folder: &OutputFolder, fresh: bool) -> Result<Box<dyn Sink>, Fault> {
-    let kind = match plan.records {
-        SinkRecords::Items => RecordKind::Item,
-        SinkRecords::Pages => RecordKind::Page,
-        SinkRecords::Skipped => RecordKind::Skipped,
-    };
-    match &plan.kind {
-        SinkKind::Jsonl { path } => {
-            let path = folder.dir().join(path);
-            if fresh && path.exists() {
-                let removed = std::fs::remove_file(&path);
-                removed
-                    .with_context(|| format!("could not replace {}", path.display()))
-                    .map_err(Fault::nothing_started)?;
-            }
-            let sink = JsonlSink::create(path, kind);
-            Ok(Box::new(sink.map_err(|error| of_output(error.into()))?.named(&plan.name)))
-        }
-    }
-}
-
-fn of_output(error: OutputError) -> Fault {
-    let exit = match &error {
-        OutputError::File(_) => Exit::Storage,
-        _ => Exit::NothingStarted,
-    };
-    let way_out = matches!(&error, OutputError::Unusable { .. });
-    let error = anyhow::Error::new(error);
-    let error = if way_out { anyhow::anyhow!("{error:#} (--out DIR chooses another)") } else { error };
-    Fault::new(exit, error)
 }
 
 /// Says who we are and where to look, before the first request.

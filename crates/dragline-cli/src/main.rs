@@ -10,6 +10,7 @@ mod log;
 mod output;
 mod progress;
 mod signals;
+mod sinks;
 
 use clap::Parser;
 

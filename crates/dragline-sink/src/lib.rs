@@ -4,13 +4,18 @@
 //! a [`Mark`](dragline_core::frontier::Mark) at every commit. After a crash it calls [`Sink::rewind`] with the last
 //! mark that became durable, so that no record is lost, torn or doubled.
 
-mod folder;
-mod jsonl;
+mod error;
+mod file;
 mod output;
 mod records;
+mod rows;
 mod sink;
 
-pub use jsonl::JsonlSink;
-pub use output::{Earlier, ITEMS_FILE, OutputError, OutputFolder, PAGES_FILE, REPORT_FILE, SKIPPED_FILE};
+pub use error::SinkError;
+pub use file::{Compression, FileNames, FileSink};
+pub use output::{
+    Earlier, ITEMS_FILE, OutputError, OutputFolder, OwnSinks, PAGES_FILE, REPORT_FILE, SKIPPED_FILE,
+};
 pub use records::{ItemRecord, PageRecord, Record, RecordError, RecordKind, SkippedRecord};
-pub use sink::{Sink, SinkError};
+pub use rows::Format;
+pub use sink::Sink;

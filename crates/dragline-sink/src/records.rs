@@ -1,9 +1,8 @@
-//! Holds what is told about URLs and items, cheap to build, and writes it as JSON lines.
+//! Holds what is told about URLs and items, cheap to build.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dragline_core::disposition::Disposition;
 use dragline_core::fetch::{FetchError, Phases};
@@ -11,8 +10,8 @@ use dragline_core::frontier::{Lease, Skipped};
 use dragline_core::handled::Item;
 use dragline_core::ledger::FetchSummary;
 use dragline_core::{CanonicalUrl, Decision, Outcome, SkipReason, Wall};
-use serde::ser::{SerializeSeq, SerializeStruct};
-use serde::{Serialize, Serializer};
+
+use crate::rows;
 
 /// One record. Building one copies pointers and numbers; text is made on the sink's thread.
 #[derive(Clone, Debug)]
@@ -127,19 +126,9 @@ impl Record {
     /// Appends the record to `out` as one line of JSON with its line feed; on an error `out` is as it was.
     ///
     /// # Errors
-    /// When the record cannot be written as JSON.
-    pub fn write_line(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        let start = out.len();
-        let written = match self {
-            Self::Page(record) => serde_json::to_writer(&mut *out, record),
-            Self::Item(record) => record.write_json(out),
-            Self::Skipped(record) => serde_json::to_writer(&mut *out, record),
-        };
-        match written {
-            Ok(()) => out.push(b'\n'),
-            Err(_) => out.truncate(start),
-        }
-        written
+    /// When a value of it cannot be written as JSON.
+    pub fn write_line(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        rows::write_record(self, out)
     }
 }
 
@@ -207,124 +196,16 @@ impl From<FetchError> for RecordError {
     }
 }
 
-impl ItemRecord {
-    /// Writes the item's own text in place: it is JSON already, and a line feed in JSON text is only white space.
-    fn write_json(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        let mut put = |bytes: &[u8]| io::Write::write_all(out, bytes).map_err(serde_json::Error::io);
-        put(b"{\"handler\":")?;
-        put(serde_json::to_string(&*self.handler)?.as_bytes())?;
-        put(b",\"url\":")?;
-        put(serde_json::to_string(self.url.as_str())?.as_bytes())?;
-        put(b",\"item\":")?;
-        for (index, line) in self.item.as_json().split(['\n', '\r']).enumerate() {
-            put(if index == 0 { b"" } else { b" " })?;
-            put(line.as_bytes())?;
-        }
-        put(b"}")
-    }
-}
-
-impl Serialize for PageRecord {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let kind = match self.disposition {
-            Disposition::Failed(kind) => Some(kind.name()),
-            Disposition::Done | Disposition::Redirected | Disposition::Skipped(_) => None,
-        };
-        let mut row = serializer.serialize_struct("PageRecord", 19)?;
-        row.serialize_field("url", self.url.as_str())?;
-        row.serialize_field("disposition", self.disposition.name())?;
-        row.serialize_field("kind", &kind)?;
-        row.serialize_field("outcome", self.outcome.name())?;
-        row.serialize_field("status", &self.status)?;
-        row.serialize_field("content_type", &self.content_type)?;
-        row.serialize_field("wire_bytes", &self.wire_bytes)?;
-        row.serialize_field("bytes", &self.bytes)?;
-        row.serialize_field("depth", &self.depth)?;
-        row.serialize_field("attempt", &self.attempt)?;
-        row.serialize_field("referrer", &text_of(self.referrer.as_ref()))?;
-        row.serialize_field("redirect_target", &text_of(self.redirect_target.as_ref()))?;
-        row.serialize_field("chain", &Texts(&self.chain))?;
-        row.serialize_field("title", &self.title)?;
-        row.serialize_field("phases", &PhasesRow(&self.phases))?;
-        row.serialize_field("truncated", &self.truncated)?;
-        row.serialize_field("peer", &self.peer)?;
-        row.serialize_field("fetched_at", &self.fetched_at.to_string())?;
-        row.serialize_field("error", &self.error)?;
-        row.end()
-    }
-}
-
-impl Serialize for RecordError {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut row = serializer.serialize_struct("RecordError", 2)?;
-        row.serialize_field("phase", self.phase)?;
-        row.serialize_field("message", &self.message)?;
-        row.end()
-    }
-}
-
-impl Serialize for SkippedRecord {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut row = serializer.serialize_struct("SkippedRecord", 5)?;
-        row.serialize_field("url", self.url.as_str())?;
-        row.serialize_field("reason", self.decision.verdict.name())?;
-        row.serialize_field("rule", self.decision.rule)?;
-        match &self.place {
-            Some(place) => row.serialize_field("source", place)?,
-            None => row.serialize_field("source", &self.decision.source.to_string())?,
-        }
-        row.serialize_field("referrer", &text_of(self.referrer.as_ref()))?;
-        row.end()
-    }
-}
-
-/// Writes phases in milliseconds; a phase that did not happen is null.
-struct PhasesRow<'a>(&'a Phases);
-
-impl Serialize for PhasesRow<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Phases { dns, connect, tls, ttfb, body, total } = *self.0;
-        let mut row = serializer.serialize_struct("Phases", 6)?;
-        row.serialize_field("dns_ms", &dns.map(millis))?;
-        row.serialize_field("connect_ms", &connect.map(millis))?;
-        row.serialize_field("tls_ms", &tls.map(millis))?;
-        row.serialize_field("ttfb_ms", &ttfb.map(millis))?;
-        row.serialize_field("body_ms", &body.map(millis))?;
-        row.serialize_field("total_ms", &millis(total))?;
-        row.end()
-    }
-}
-
-/// Writes URLs as their texts.
-struct Texts<'a>(&'a [CanonicalUrl]);
-
-impl Serialize for Texts<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut texts = serializer.serialize_seq(Some(self.0.len()))?;
-        for url in self.0 {
-            texts.serialize_element(url.as_str())?;
-        }
-        texts.end()
-    }
-}
-
-fn text_of(url: Option<&CanonicalUrl>) -> Option<&str> {
-    url.map(CanonicalUrl::as_str)
-}
-
-/// Returns milliseconds, to the microsecond.
-fn millis(span: Duration) -> f64 {
-    let micros = u32::try_from(span.as_micros()).unwrap_or(u32::MAX);
-    f64::from(micros) / 1_000.0
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use dragline_core::fetch::Phase;
     use dragline_core::frontier::{Purpose, Token};
     use dragline_core::{FailKind, Source};
 
     use super::*;
+    use crate::rows::Format;
 
     fn check(record: impl Into<Record>, expected: &str) {
         let mut line = Vec::new();
@@ -389,6 +270,27 @@ mod tests {
                 r#""ttfb_ms":1.5,"body_ms":null,"total_ms":2.0},"truncated":false,"peer":"127.0.0.1:80","#,
                 r#""fetched_at":"2026-11-20T17:00:03.000Z","error":null}"#,
             ),
+        );
+    }
+
+    #[test]
+    fn a_page_lies_flat_in_csv() {
+        let format = Format::Csv { columns: Vec::new() };
+        let error = FetchError { phase: Phase::Ttfb, message: "too \"slow\"".into() };
+        let mut page = record(Disposition::Failed(FailKind::Fetch(Outcome::Timeout)), Some(error));
+        page.chain = [url("http://a/0"), url("http://a/1")].into();
+        page.title = Some("=1,\r\n2".into());
+        let mut text = format.header(RecordKind::Page);
+        format.write_row(&page.into(), &mut text).unwrap();
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            concat!(
+                "url,disposition,kind,outcome,status,content_type,wire_bytes,bytes,depth,attempt,referrer,",
+                "redirect_target,chain,title,dns_ms,connect_ms,tls_ms,ttfb_ms,body_ms,total_ms,truncated,peer,",
+                "fetched_at,error_phase,error_message\r\n",
+                "http://a/1,failed,timeout,ok,200,text/html,4,5,2,1,http://a/,,http://a/0 http://a/1,",
+                "\"=1,\r\n2\",,,,1.5,,2.0,false,127.0.0.1:80,2026-11-20T17:00:03.000Z,ttfb,\"too \"\"slow\"\"\"\r\n",
+            )
         );
     }
 

@@ -2,13 +2,14 @@
 //!
 //! # The crates behind this one
 //!
-//! [`core`] decides, [`fetch`] gets, [`page`] reads, [`sink`] writes, [`telemetry`] counts, [`engine`] runs the
-//! actors, [`config`] reads TOML, and [`console`] answers admin HTTP.
+//! [`core`] decides, [`fetch`] gets, [`page`] reads, [`sink`] writes to a [`disk`], [`telemetry`] counts, [`engine`] runs
+//! the actors, [`config`] reads TOML, and [`console`] answers admin HTTP.
 
 pub use actix;
 pub use dragline_config as config;
 pub use dragline_console as console;
 pub use dragline_core as core;
+pub use dragline_disk as disk;
 pub use dragline_engine as engine;
 pub use dragline_engine::{process, session};
 pub use dragline_fetch as fetch;
