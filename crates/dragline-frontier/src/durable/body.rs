@@ -25,7 +25,9 @@ impl CommitBody {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         bytes.extend_from_slice(&self.at.as_micros().to_le_bytes());
-        bytes.extend_from_slice(&self.history.encode());
+        bytes.extend_from_slice(&self.history.segment.to_le_bytes());
+        bytes.extend_from_slice(&self.history.bytes.to_le_bytes());
+        bytes.extend_from_slice(&self.history.next.to_le_bytes());
         put(&mut bytes, &self.counts);
         for mark in &self.marks {
             put(&mut bytes, mark.sink.as_bytes());
@@ -38,7 +40,7 @@ impl CommitBody {
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Fields(bytes);
         let at = Wall::from_micros(i64::from_le_bytes(fields.array()?));
-        let history = HistoryMark::decode(fields.array()?);
+        let history = HistoryMark { segment: fields.u32()?, bytes: fields.u64()?, next: fields.u64()? };
         let counts = take(&mut fields)?.to_vec();
         let mut marks = Vec::new();
         while !fields.0.is_empty() {

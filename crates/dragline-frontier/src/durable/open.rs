@@ -96,7 +96,8 @@ pub enum OpenError {
 
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const WAYS_OUT: &str = "nothing was changed: bring the state folder back from a copy, or start over with `--fresh`";
+        const WAYS_OUT: &str =
+            "nothing was changed: bring the state folder back from a copy, or start over with `--fresh`";
         match self {
             Self::Log(error) => error.fmt(f),
             Self::Restore(error) => write!(f, "the state folder is damaged: {error}; {WAYS_OUT}"),
@@ -139,9 +140,7 @@ impl LogFrontier {
         let opened = Log::open(Arc::clone(&disk), dir, run, options.log)?;
         let commit = opened.commit;
         let body = match &commit {
-            Some(commit) => {
-                Some(CommitBody::decode(&commit.body).ok_or(OpenError::Commit(commit.epoch))?)
-            }
+            Some(commit) => Some(CommitBody::decode(&commit.body).ok_or(OpenError::Commit(commit.epoch))?),
             None => None,
         };
         let history_mark = body.as_ref().map(|body| body.history);

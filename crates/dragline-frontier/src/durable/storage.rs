@@ -11,7 +11,7 @@ use super::body::CommitBody;
 use super::shelf::Chunks;
 use super::snapshots::{Errand, Naming, PLACES};
 use crate::LogError;
-use crate::history::{History, HistoryMark};
+use crate::history::History;
 use crate::log::{Block, Commit, Log, Place, SnapshotRef};
 use crate::snapshot::SnapshotWriter;
 
@@ -60,7 +60,7 @@ impl Storage {
 
     fn try_commit(&mut self, closed: &Closed, marks: Vec<Mark>) -> Result<CommitId, LogError> {
         let entries = std::mem::take(&mut *lock(&closed.history));
-        self.history.append(entries.into_iter().map(|entry| (entry.fingerprint, entry.bytes)).collect());
+        self.history.append(entries.into_iter().map(|entry| (entry.fingerprint, entry.bytes)).collect())?;
         let history = self.history.flush()?;
         let errand = std::mem::take(&mut *lock(&closed.errand));
         let naming = self.write_snapshot(errand, closed)?;
@@ -68,7 +68,7 @@ impl Storage {
             Some((reference, _)) => Some(*reference),
             None => self.named,
         };
-        let body = self.body(closed, marks, history);
+        let body = CommitBody { at: closed.at, marks, history, counts: closed.counts.clone() }.encode();
         let commit = Commit { epoch: closed.epoch, last: closed.last, snapshot, body };
         let places = self.log.append(&closed.blocks, &commit)?;
         self.chunks.arrived(chunk_places(&closed.blocks, &places));
@@ -80,10 +80,6 @@ impl Storage {
             self.log.retire_snapshots(None)?;
         }
         Ok(CommitId(closed.epoch))
-    }
-
-    fn body(&self, closed: &Closed, marks: Vec<Mark>, history: HistoryMark) -> Vec<u8> {
-        CommitBody { at: closed.at, marks, history, counts: closed.counts.clone() }.encode()
     }
 
     /// Writes parts of a snapshot, or completes the one that is to be named. A snapshot is worth no failed commit: for
@@ -139,7 +135,11 @@ pub(super) fn chunk_places<'a>(
     places: &'a [Place],
 ) -> impl Iterator<Item = (u64, Place)> + 'a {
     let chunk = BlockKind::Chunk.code();
-    blocks.iter().zip(places).filter(move |(block, _)| block.kind == chunk).map(|(block, place)| (block.first, *place))
+    blocks
+        .iter()
+        .zip(places)
+        .filter(move |(block, _)| block.kind == chunk)
+        .map(|(block, place)| (block.first, *place))
 }
 
 /// Returns a block as the log takes it.
