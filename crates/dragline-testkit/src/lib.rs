@@ -1,10 +1,12 @@
 //! Gives tests and the demo something to crawl: loopback sites, a simulated web, and checkers of what was asked.
 //!
 //! Two kinds of tests use it. Tests of whole crawls in one process use [`SimWeb`] under paused time; tests with real
-//! sockets use a [`Server`] or a [`ScriptedServer`] and wait with [`wait_until`]. The two do not mix.
+//! sockets use a [`Server`] or a [`ScriptedServer`] and wait with [`wait_until`]. The two do not mix. What is durable is
+//! tested over a [`SimDisk`], which crashes, tears, fills up and fails.
 
 pub mod child;
 pub mod demo;
+pub mod disk;
 pub mod echo;
 #[cfg(feature = "hostile")]
 pub mod hostile;
@@ -23,6 +25,7 @@ mod thread;
 
 pub use child::ChildGuard;
 pub use demo::{DemoExpectation, DemoSite};
+pub use disk::SimDisk;
 pub use echo::EchoServer;
 #[cfg(feature = "hostile")]
 pub use hostile::HostileSite;
