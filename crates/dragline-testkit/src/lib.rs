@@ -17,11 +17,14 @@ pub mod reply;
 pub mod scripted;
 pub mod server;
 pub mod sim;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 pub mod site;
 pub mod ten_page;
 pub mod wait;
 
 mod thread;
+mod trace_hash;
 
 pub use child::ChildGuard;
 pub use demo::{DemoExpectation, DemoSite};
@@ -34,6 +37,8 @@ pub use reply::Reply;
 pub use scripted::{ScriptedServer, Scripts, Step};
 pub use server::{Bound, Server};
 pub use sim::{SimFetch, SimReply, SimTransport, SimWeb};
+#[cfg(feature = "simulator")]
+pub use simulator::Simulation;
 pub use site::Site;
 pub use ten_page::TenPages;
 pub use wait::wait_until;

@@ -124,6 +124,11 @@ impl SimDisk {
         self.with(|state| state.limits.free = bytes);
     }
 
+    /// Returns how many bytes may still be written; `None` means without limit.
+    pub fn free(&self) -> Option<u64> {
+        self.with(|state| state.limits.free)
+    }
+
     /// Sets how long a file may become.
     pub fn set_file_bytes_max(&self, bytes: Option<u64>) {
         self.with(|state| state.limits.file_bytes_max = bytes);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use crate::trace_hash::TraceHash;
 
 /// Operations that are kept one by one; the hash and the counts cover all.
 const TRACE_OPS_MAX: usize = 10_000;
@@ -61,7 +61,7 @@ pub struct DiskCounts {
 pub(super) struct DiskTrace {
     counts: DiskCounts,
     last: VecDeque<DiskOp>,
-    hash: u64,
+    hash: TraceHash,
 }
 
 impl DiskTrace {
@@ -73,7 +73,7 @@ impl DiskTrace {
         let bytes = u64::try_from(len).unwrap_or(u64::MAX);
         counts.appended_bytes += if kind == OpKind::Append { bytes } else { 0 };
         let op = DiskOp { kind, path: path.to_owned(), len, ok };
-        self.hash = xxh3_64_with_seed(format!("{op:?}").as_bytes(), self.hash);
+        self.hash.note(&format!("{op:?}"));
         if self.last.len() == TRACE_OPS_MAX {
             self.last.pop_front();
         }
@@ -89,6 +89,6 @@ impl DiskTrace {
     }
 
     pub(super) const fn hash(&self) -> u64 {
-        self.hash
+        self.hash.get()
     }
 }
