@@ -18,7 +18,10 @@ type Fallback = Arc<dyn Fn(&CanonicalUrl) -> Option<SimReply> + Send + Sync>;
 /// How a simulated server answers one request.
 #[derive(Clone, Debug)]
 pub struct SimReply {
+    /// Until the first byte.
     latency: Duration,
+    /// From the first byte to the last.
+    body_time: Duration,
     answer: Answer,
 }
 
@@ -75,7 +78,11 @@ impl SimReply {
     /// Answers with a status, fields and a body.
     pub fn new(status: u16, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Self {
         let headers = Headers::from_pairs(headers.iter().copied());
-        Self { latency: Duration::ZERO, answer: Answer::Response { status, headers, body: body.into() } }
+        Self {
+            latency: Duration::ZERO,
+            body_time: Duration::ZERO,
+            answer: Answer::Response { status, headers, body: body.into() },
+        }
     }
 
     /// Answers with a page.
@@ -111,23 +118,34 @@ impl SimReply {
 
     /// Fails before a response head arrives.
     pub const fn failure(outcome: Outcome, phase: Phase, message: &'static str) -> Self {
-        Self { latency: Duration::ZERO, answer: Answer::Failure { outcome, phase, message } }
+        Self {
+            latency: Duration::ZERO,
+            body_time: Duration::ZERO,
+            answer: Answer::Failure { outcome, phase, message },
+        }
     }
 
     /// Never answers: the fetch ends `timeout` at its first-byte limit or its deadline.
     pub const fn hang() -> Self {
-        Self { latency: Duration::ZERO, answer: Answer::Hang }
+        Self { latency: Duration::ZERO, body_time: Duration::ZERO, answer: Answer::Hang }
     }
 
     /// Panics inside the transport: a bug of ours, as a lane must survive it.
     pub const fn panic() -> Self {
-        Self { latency: Duration::ZERO, answer: Answer::Panic }
+        Self { latency: Duration::ZERO, body_time: Duration::ZERO, answer: Answer::Panic }
     }
 
     /// Answers only after this long.
     #[must_use]
     pub const fn after(mut self, latency: Duration) -> Self {
         self.latency = latency;
+        self
+    }
+
+    /// Takes this long from the first byte of the answer to the last.
+    #[must_use]
+    pub const fn over(mut self, body_time: Duration) -> Self {
+        self.body_time = body_time;
         self
     }
 }
@@ -273,7 +291,7 @@ impl Drop for EndOfFetch {
 }
 
 /// Waits as long as the reply says, or until a limit of the request passes, and judges the response as a transport does.
-async fn answer(reply: SimReply, request: &FetchRequest) -> FetchResponse {
+pub(crate) async fn answer(reply: SimReply, request: &FetchRequest) -> FetchResponse {
     let limits = &request.limits;
     let patience = limits.first_byte_timeout.min(limits.deadline);
     if matches!(reply.answer, Answer::Hang) || reply.latency > patience {
@@ -285,14 +303,24 @@ async fn answer(reply: SimReply, request: &FetchRequest) -> FetchResponse {
     if !reply.latency.is_zero() {
         tokio::time::sleep(reply.latency).await;
     }
-    let phases = Phases { ttfb: Some(reply.latency), total: reply.latency, ..Phases::default() };
+    let patience = limits.deadline.saturating_sub(reply.latency);
+    if !reply.body_time.is_zero() {
+        tokio::time::sleep(reply.body_time.min(patience)).await;
+    }
+    let total = reply.latency + reply.body_time.min(patience);
+    let phases = Phases { ttfb: Some(reply.latency), total, ..Phases::default() };
+    if reply.body_time > patience {
+        let late = FetchResponse::failed(Outcome::Timeout, Phase::Body, "the body did not end in time");
+        return FetchResponse { phases, ..late };
+    }
     match reply.answer {
         Answer::Response { status, headers, body } => respond(status, headers, body, phases, request),
         Answer::Failure { outcome, phase, message } => {
             FetchResponse { phases, ..FetchResponse::failed(outcome, phase, message) }
         }
         Answer::Hang => unreachable!("a hanging reply has ended in a timeout"),
-        Answer::Panic => panic!("a simulated bug in the transport"),
+        // Without a word to the panic hook: it is not news.
+        Answer::Panic => std::panic::resume_unwind(Box::new("a simulated bug in the transport")),
     }
 }
 
@@ -361,6 +389,8 @@ mod tests {
             .on("http://a/lost", SimReply::status(302))
             .on("http://a/big", SimReply::html("x".repeat(101)))
             .on("http://a/hang", SimReply::hang())
+            .on("http://a/slow", SimReply::html("slow").over(Duration::from_secs(59)))
+            .on("http://a/slower", SimReply::html("slow").over(Duration::from_secs(61)))
             .on("http://a/dns", SimReply::failure(Outcome::DnsError, Phase::Dns, "no such name"))
             .on_each("http://a/flaky", vec![SimReply::retry_after(503, 1), SimReply::html("fine")])
             .fallback(|url| (url.host() == "any").then(|| SimReply::html("any")));
@@ -370,6 +400,9 @@ mod tests {
         check(&web, "http://a/lost", Outcome::RedirectError, Some(302)).await;
         check(&web, "http://a/big", Outcome::TooLarge, Some(200)).await;
         check(&web, "http://a/hang", Outcome::Timeout, None).await;
+        check(&web, "http://a/slow", Outcome::Ok, Some(200)).await;
+        let late = check(&web, "http://a/slower", Outcome::Timeout, None).await;
+        assert_eq!(late.phases.total, Duration::from_secs(60));
         check(&web, "http://a/dns", Outcome::DnsError, None).await;
         let refused = check(&web, "http://a/flaky", Outcome::HttpError, Some(503)).await;
         assert_eq!(refused.headers.get_str("retry-after"), Some("1"));

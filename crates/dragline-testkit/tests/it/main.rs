@@ -1,6 +1,7 @@
-//! Checks of the whole repository, and of the hostile site against the transport.
+//! Checks of the whole repository, and of the hostile site against the transport, and simulated crawls.
 
 mod frontier_suite;
 mod hostile;
+mod simulator;
 mod tidy;
 mod tree;

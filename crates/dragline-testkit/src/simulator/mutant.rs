@@ -1,0 +1,43 @@
+//! Names ways to break a crawl on purpose, so that the checkers can be checked.
+
+/// One promise that is broken on purpose; a simulation with it must find problems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mutant {
+    /// A sink answers its mark before it has synced.
+    MarkBeforeSync,
+    /// A sink loses a record now and then.
+    RecordLost,
+    /// A sink writes a record twice now and then.
+    RecordDoubled,
+    /// A handler's items are written before its page is settled.
+    ItemsEarly,
+    /// A handler forgets a link now and then.
+    LinkLost,
+    /// Hosts are asked again before their gap has passed.
+    ShortGap,
+    /// Hosts are asked for more at a time than they have slots.
+    ExtraSlot,
+    /// robots.txt is not asked for.
+    RobotsIgnored,
+    /// Dead fetchers are started again and again.
+    RestartsUnbounded,
+    /// A fetch never ends.
+    FetchUnending,
+}
+
+impl Mutant {
+    /// Every mutant, in the order of declaration.
+    pub const ALL: [Self; 10] = [
+        Self::MarkBeforeSync,
+        Self::RecordLost,
+        Self::RecordDoubled,
+        Self::ItemsEarly,
+        Self::LinkLost,
+        Self::ShortGap,
+        Self::ExtraSlot,
+        Self::RobotsIgnored,
+        Self::RestartsUnbounded,
+        Self::FetchUnending,
+    ];
+}
