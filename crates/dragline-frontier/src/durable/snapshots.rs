@@ -8,8 +8,6 @@ use dragline_core::frontier::{MemFrontier, SnapshotPart};
 pub(super) const SNAPSHOT_AFTER_BYTES: u64 = 64 << 20;
 /// Bytes of parts that go with one commit; one part more than that may.
 const PART_BYTES_MAX: usize = 8 << 20;
-/// Parts that go with one commit.
-const PARTS_MAX: u32 = 64;
 
 /// The part, behind those of the frontier, that says where the chunks stand.
 pub(super) const PLACES: u32 = SnapshotPart::COUNT;
@@ -81,8 +79,7 @@ impl Snapshots {
         let Some(taking) = &mut self.taking else { return errand };
         if taking.next < SnapshotPart::COUNT {
             let (mut parts, mut bytes) = (Vec::new(), 0);
-            let end = SnapshotPart::COUNT.min(taking.next + PARTS_MAX);
-            while taking.next < end && bytes < PART_BYTES_MAX {
+            while taking.next < SnapshotPart::COUNT && bytes < PART_BYTES_MAX {
                 let part = frontier.snapshot_part(taking.next);
                 bytes += part.payload.len();
                 taking.highest = taking.highest.max(part.number);

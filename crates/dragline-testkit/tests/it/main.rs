@@ -1,5 +1,6 @@
 //! Checks of the whole repository, and of the hostile site against the transport, and simulated crawls.
 
+mod frontier_log;
 mod frontier_suite;
 mod hostile;
 mod simulator;
