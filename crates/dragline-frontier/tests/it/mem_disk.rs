@@ -61,6 +61,41 @@ impl MemDisk {
         }
     }
 
+    /// Forgets what was not synced, each file and name for itself, wholly, in part or not at all.
+    pub(crate) fn lose_some(&self, chance: &mut fastrand::Rng) {
+        let mut state = lock(&self.0);
+        let names: Vec<_> = state.durable.keys().chain(state.files.keys()).cloned().collect();
+        for name in names {
+            let durable = state.durable.get(&name).cloned();
+            let survives = if chance.bool() { durable } else { state.files.get(&name).cloned() };
+            match survives {
+                Some(node) => drop(state.files.insert(name, node)),
+                None => drop(state.files.remove(&name)),
+            }
+        }
+        for node in state.files.values() {
+            let mut contents = lock(node);
+            let Contents { bytes, durable } = &*contents;
+            let same = bytes.iter().zip(durable).take_while(|(now, then)| now == then).count();
+            let mut left = bytes.clone();
+            if same < durable.len() && chance.bool() {
+                // A cut that was never synced.
+                left.clone_from(durable);
+            } else {
+                left.truncate(chance.usize(same..=bytes.len()));
+                if chance.bool() {
+                    // The length was written, and not all of the content.
+                    let hole = chance.usize(same..=left.len());
+                    let end = chance.usize(hole..=left.len());
+                    left[hole..end].fill(0);
+                }
+            }
+            contents.durable = left.clone();
+            contents.bytes = left;
+        }
+        state.durable = state.files.clone();
+    }
+
     /// Writes no more than so many bytes from now on.
     pub(crate) fn leave_space(&self, bytes: Option<u64>) {
         lock(&self.0).space = bytes;
