@@ -34,6 +34,8 @@ type Node = Arc<Mutex<Contents>>;
 struct Contents {
     bytes: Vec<u8>,
     durable: Vec<u8>,
+    /// What was there before a cut that is not synced: the system may have written it out by itself.
+    before_cut: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -58,6 +60,7 @@ impl MemDisk {
         for node in state.files.values() {
             let mut contents = lock(node);
             contents.bytes = contents.durable.clone();
+            contents.before_cut = None;
         }
     }
 
@@ -75,20 +78,25 @@ impl MemDisk {
         }
         for node in state.files.values() {
             let mut contents = lock(node);
-            let Contents { bytes, durable } = &*contents;
-            let same = bytes.iter().zip(durable).take_while(|(now, then)| now == then).count();
-            let mut left = bytes.clone();
-            if same < durable.len() && chance.bool() {
-                // A cut that was never synced.
-                left.clone_from(durable);
-            } else {
-                left.truncate(chance.usize(same..=bytes.len()));
+            let now = match contents.before_cut.take().filter(|_| chance.bool()) {
+                Some(before) => before,
+                None => contents.bytes.clone(),
+            };
+            let durable = &contents.durable;
+            let same = now.iter().zip(durable).take_while(|(now, then)| now == then).count();
+            let mut left = now;
+            if same == durable.len() {
+                // All of what was written since, its beginning, or its length without all of its content.
                 if chance.bool() {
-                    // The length was written, and not all of the content.
+                    left.truncate(chance.usize(same..=left.len()));
+                }
+                if chance.bool() {
                     let hole = chance.usize(same..=left.len());
                     let end = chance.usize(hole..=left.len());
                     left[hole..end].fill(0);
                 }
+            } else if chance.bool() {
+                left.clone_from(durable);
             }
             contents.durable = left.clone();
             contents.bytes = left;
@@ -131,7 +139,7 @@ impl MemDisk {
     pub(crate) fn of(files: &BTreeMap<PathBuf, Vec<u8>>) -> Self {
         let disk = Self::default();
         for (path, bytes) in files {
-            let contents = Contents { bytes: bytes.clone(), durable: bytes.clone() };
+            let contents = Contents { bytes: bytes.clone(), durable: bytes.clone(), before_cut: None };
             lock(&disk.0).files.insert(path.clone(), Arc::new(Mutex::new(contents)));
         }
         let mut state = lock(&disk.0);
@@ -255,6 +263,8 @@ impl DiskFile for MemFile {
         let mut contents = lock(&self.node);
         let freed = contents.bytes.len() as u64 - len;
         state.space = state.space.map(|space| space + freed);
+        let whole = contents.bytes.clone();
+        contents.before_cut.get_or_insert(whole);
         contents.bytes.truncate(index(len));
         Ok(())
     }
@@ -263,6 +273,7 @@ impl DiskFile for MemFile {
         self.disk.sync_step()?;
         let mut contents = lock(&self.node);
         contents.durable = contents.bytes.clone();
+        contents.before_cut = None;
         Ok(())
     }
 }
