@@ -51,8 +51,7 @@ pub(super) fn open(
     options: LogOptions,
 ) -> Result<Opened, LogError> {
     let survey = survey(&*disk, dir, run)?;
-    // The newest first, so that the segments that are there never have a gap that a retirement would not leave.
-    for segment in survey.behind.iter().rev().map(|segment| segment_path(dir, *segment)) {
+    for segment in survey.behind.iter().map(|segment| segment_path(dir, *segment)) {
         disk.remove(&segment).map_err(|source| LogError::from_io(&segment, "remove", source))?;
     }
     let tail = match &survey.good {

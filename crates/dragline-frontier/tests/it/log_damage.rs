@@ -101,6 +101,19 @@ fn a_hole_in_the_last_epoch_is_torn_with_its_commit_behind() {
 }
 
 #[test]
+fn a_torn_commit_that_names_a_newer_snapshot_leaves_the_records_of_the_older_one() {
+    let mut epochs = four_epochs();
+    epochs[3] = epochs[3].clone().with_snapshot(1, 4);
+    epochs.push(epoch(4, 18, &[2]).with_snapshot(2, 18));
+    let mut files = written(&epochs, 1).contents();
+    // The block is lost and the Commit is there.
+    files.get_mut(&segment(5)).unwrap()[64..100].fill(0);
+    let (_, found) = recover(&MemDisk::of(&files), 1).unwrap();
+    assert_eq!(found.commit.as_ref(), Some(&epochs[3].commit));
+    assert_eq!(found.blocks.iter().map(|(_, block)| block.first).collect::<Vec<_>>(), [5, 7, 12]);
+}
+
+#[test]
 fn a_lost_segment_is_damage_unless_only_the_last_epoch_was_in_it() {
     let epochs = four_epochs();
     let files = written(&epochs, 1).contents();

@@ -2,6 +2,7 @@
 
 mod history;
 mod history_trouble;
+mod log_chance;
 mod log_damage;
 mod log_kit;
 mod log_life;

@@ -34,6 +34,8 @@ type Node = Arc<Mutex<Contents>>;
 struct Contents {
     bytes: Vec<u8>,
     durable: Vec<u8>,
+    /// What was there before a cut that is not synced: the system may have written it out by itself.
+    before_cut: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -58,7 +60,48 @@ impl MemDisk {
         for node in state.files.values() {
             let mut contents = lock(node);
             contents.bytes = contents.durable.clone();
+            contents.before_cut = None;
         }
+    }
+
+    /// Forgets what was not synced, each file and name for itself, wholly, in part or not at all.
+    pub(crate) fn lose_some(&self, chance: &mut fastrand::Rng) {
+        let mut state = lock(&self.0);
+        let names: Vec<_> = state.durable.keys().chain(state.files.keys()).cloned().collect();
+        for name in names {
+            let durable = state.durable.get(&name).cloned();
+            let survives = if chance.bool() { durable } else { state.files.get(&name).cloned() };
+            match survives {
+                Some(node) => drop(state.files.insert(name, node)),
+                None => drop(state.files.remove(&name)),
+            }
+        }
+        for node in state.files.values() {
+            let mut contents = lock(node);
+            let now = match contents.before_cut.take().filter(|_| chance.bool()) {
+                Some(before) => before,
+                None => contents.bytes.clone(),
+            };
+            let durable = &contents.durable;
+            let same = now.iter().zip(durable).take_while(|(now, then)| now == then).count();
+            let mut left = now;
+            if same == durable.len() {
+                // All of what was written since, its beginning, or its length without all of its content.
+                if chance.bool() {
+                    left.truncate(chance.usize(same..=left.len()));
+                }
+                if chance.bool() {
+                    let hole = chance.usize(same..=left.len());
+                    let end = chance.usize(hole..=left.len());
+                    left[hole..end].fill(0);
+                }
+            } else if chance.bool() {
+                left.clone_from(durable);
+            }
+            contents.durable = left.clone();
+            contents.bytes = left;
+        }
+        state.durable = state.files.clone();
     }
 
     /// Writes no more than so many bytes from now on.
@@ -96,7 +139,7 @@ impl MemDisk {
     pub(crate) fn of(files: &BTreeMap<PathBuf, Vec<u8>>) -> Self {
         let disk = Self::default();
         for (path, bytes) in files {
-            let contents = Contents { bytes: bytes.clone(), durable: bytes.clone() };
+            let contents = Contents { bytes: bytes.clone(), durable: bytes.clone(), before_cut: None };
             lock(&disk.0).files.insert(path.clone(), Arc::new(Mutex::new(contents)));
         }
         let mut state = lock(&disk.0);
@@ -220,6 +263,8 @@ impl DiskFile for MemFile {
         let mut contents = lock(&self.node);
         let freed = contents.bytes.len() as u64 - len;
         state.space = state.space.map(|space| space + freed);
+        let whole = contents.bytes.clone();
+        contents.before_cut.get_or_insert(whole);
         contents.bytes.truncate(index(len));
         Ok(())
     }
@@ -228,6 +273,7 @@ impl DiskFile for MemFile {
         self.disk.sync_step()?;
         let mut contents = lock(&self.node);
         contents.durable = contents.bytes.clone();
+        contents.before_cut = None;
         Ok(())
     }
 }
