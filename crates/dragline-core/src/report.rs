@@ -11,6 +11,9 @@ use crate::disposition::{FailKind, LinkRefusal, SkipReason};
 use crate::frontier::{FrontierStats, OfferSource};
 use crate::time::Wall;
 
+/// The name under which totals stand among the marks of a commit; no sink may have it.
+pub const TOTALS_MARK: &str = "totals";
+
 /// Origins without robots.txt that are named to people; the file names all.
 const UNREACHABLE_LINES_MAX: usize = 10;
 
