@@ -23,7 +23,7 @@ impl Desk {
             return;
         }
         if let Some(entry) = self.commits.again(now) {
-            return self.write_commit(now, entry);
+            self.write_commit(now, entry);
         }
         let bytes = self.frontier.uncommitted_bytes();
         if bytes > 0 && !self.commits.is_under_way() {

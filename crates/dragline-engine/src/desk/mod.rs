@@ -254,6 +254,9 @@ impl Desk {
         if !holds {
             self.lease(now);
         }
+        if let Some(what) = self.frontier.fault() {
+            self.fail(Problem::Storage(what.as_ref().into()));
+        }
         self.end();
         self.commit(now);
         self.end();

@@ -32,6 +32,7 @@ pub(super) struct Setup {
     pub(super) pages_max: usize,
     pub(super) uncommitted_max: usize,
     pub(super) free_min: u64,
+    pub(super) tally: Tally,
     pub(super) sink_credits: Vec<usize>,
     pub(super) delay: Duration,
     pub(super) pool: PoolRules,
@@ -49,6 +50,7 @@ impl Default for Setup {
             pages_max: 100,
             uncommitted_max: 100,
             free_min: 0,
+            tally: Tally::begin(Wall::default()),
             sink_credits: vec![100],
             delay: Duration::ZERO,
             pool: PoolRules::default(),
@@ -80,6 +82,8 @@ pub(super) struct Probe {
     pub(super) errors: VecDeque<CommitError>,
     /// Bytes of records that it says wait for a commit.
     pub(super) bytes: u64,
+    /// Why it can do nothing more.
+    pub(super) fault: Option<Arc<str>>,
     /// Epoch in which each URL was settled.
     pub(super) settled: BTreeMap<Token, Epoch>,
     pub(super) visits: Vec<Option<Box<Visit>>>,
@@ -177,6 +181,9 @@ impl Frontier for Probed {
     fn uncommitted_bytes(&self) -> u64 {
         self.probe().bytes
     }
+    fn fault(&self) -> Option<Arc<str>> {
+        self.probe().fault.clone()
+    }
     fn stats(&self) -> FrontierStats {
         self.frontier.stats()
     }
@@ -228,7 +235,7 @@ impl Bench {
             pages_max: setup.pages_max,
             uncommitted_max: setup.uncommitted_max,
             free_min: setup.free_min,
-            tally: Tally::begin(Wall::default()),
+            tally: setup.tally,
             restarts: setup.restarts,
             hints: Arc::default(),
             telemetry: Arc::clone(&telemetry),
