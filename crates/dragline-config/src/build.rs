@@ -148,6 +148,8 @@ impl Build {
         } else {
             self.draft.pages_max
         };
+        plan.state.uncommitted_max =
+            if self.draft.uncommitted_max == 0 { plan.fetch.concurrency } else { self.draft.uncommitted_max };
         if !self.torn {
             checks::check(&plan, &gathered, seeds_optional, &self.origins, &mut self.errors);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use dragline_core::guard;
+use dragline_core::report::TOTALS_MARK;
 
 use crate::errors::ConfigError;
 use crate::origins::{Origins, Place};
@@ -32,6 +33,7 @@ pub(crate) fn check(
     found.network(plan);
     found.handlers(plan);
     found.sinks(plan);
+    found.state(plan);
     let bad: Vec<String> = errors.iter().map(|error| error.key.clone()).collect();
     let known = |key: &str| bad.iter().any(|bad| bad == key || is_part(bad, key));
     errors.extend(
@@ -156,7 +158,8 @@ impl Checks<'_> {
     }
 
     fn sinks(&mut self, plan: &Plan) {
-        let mut names: BTreeMap<&str, String> = OWN_SINKS.iter().map(|name| (*name, String::new())).collect();
+        let own = OWN_SINKS.into_iter().chain([TOTALS_MARK]);
+        let mut names: BTreeMap<&str, String> = own.map(|name| (name, String::new())).collect();
         let own = OWN_SINKS.iter().map(|name| format!("{name}.jsonl")).chain([REPORT.into()]);
         let mut paths: BTreeMap<_, String> =
             own.map(|file| (plan.output.dir.join(file), String::new())).collect();
@@ -175,6 +178,26 @@ impl Checks<'_> {
                     self.taken("sink's file", &path.display(), &first),
                     "give it a file of its own",
                 );
+            }
+        }
+    }
+
+    fn state(&mut self, plan: &Plan) {
+        let (output, state) = (plain(&plan.output.dir), plain(&plan.state_dir()));
+        if output.starts_with(&state) {
+            let message = format!("the state folder ({}) holds the output", state.display());
+            self.add(&["state.dir", "output.dir"], message, "give it a folder of its own, such as \"state\"");
+        }
+        for (index, sink) in plan.sinks.iter().enumerate() {
+            let SinkKind::Jsonl { path } = &sink.kind;
+            if plain(&plan.output.dir.join(path)).starts_with(&state) && !output.starts_with(&state) {
+                let message = format!(
+                    "sink's file \"{}\" is in the state folder ({})",
+                    path.display(),
+                    state.display()
+                );
+                let keys = [&*format!("sink[{index}].path"), "state.dir"];
+                self.add(&keys, message, "write it elsewhere");
             }
         }
     }

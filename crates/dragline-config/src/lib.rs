@@ -35,6 +35,6 @@ pub use network::{
 pub use origins::{Origins, Place};
 pub use plan::{
     ActorsPlan, AdminPlan, FetchPlan, HandlerKind, HandlerPlan, LogFormat, LogLevel, LogPlan, LogUrls,
-    OutputPlan, Plan, Seed, SinkKind, SinkPlan, SinkRecords,
+    OutputPlan, Plan, Seed, SinkKind, SinkPlan, SinkRecords, StatePlan,
 };
 pub use units::{ByteSize, HumanDuration, UnitError};

@@ -28,6 +28,8 @@ pub struct Plan {
     pub network: NetworkPlan,
     /// Where results go.
     pub output: OutputPlan,
+    /// Where the crawl's state is kept, and how large it may become.
+    pub state: StatePlan,
     /// The handlers that are part of Dragline, each with a name of its own.
     pub handlers: Vec<HandlerPlan>,
     /// Sinks beside those of `[output] dir`, each with a name of its own.
@@ -49,12 +51,20 @@ impl Default for Plan {
             fetch: FetchPlan::default(),
             network: NetworkPlan::default(),
             output: OutputPlan::default(),
+            state: StatePlan::default(),
             handlers: vec![HandlerPlan::default()],
             sinks: Vec::new(),
             actors: ActorsPlan::default(),
             admin: AdminPlan::default(),
             log: LogPlan::default(),
         }
+    }
+}
+
+impl Plan {
+    /// Returns the folder of the crawl's state: inside that of the output unless it was written as an absolute path.
+    pub fn state_dir(&self) -> PathBuf {
+        self.output.dir.join(&self.state.dir)
     }
 }
 
@@ -114,6 +124,39 @@ pub struct OutputPlan {
 impl Default for OutputPlan {
     fn default() -> Self {
         Self { dir: "dragline-out".into(), fresh: false, skipped_rows_max: 1_000_000 }
+    }
+}
+
+/// Where the crawl's state is kept, and how large it may become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatePlan {
+    /// The folder as it was written; [`Plan::state_dir`] says where that is.
+    pub dir: PathBuf,
+    /// Fetched URLs that are settled and in no commit; as many as fetches unless told otherwise; at least 1.
+    pub uncommitted_max: u32,
+    /// Bytes that must be free where state and output are, else nothing is leased; 0: that is not looked at.
+    pub disk_free_min: u64,
+    /// URLs of one host that may wait; 0: no limit.
+    pub pending_per_host_max: u64,
+    /// Hosts whose clocks are kept in memory; at least 1.
+    pub hosts_max: u64,
+    /// Bytes of memory that the frontier may take; 0: no limit.
+    pub memory_max: u64,
+    /// Whether it is remembered by which rule each URL was skipped.
+    pub keep_skips: bool,
+}
+
+impl Default for StatePlan {
+    fn default() -> Self {
+        Self {
+            dir: "state".into(),
+            uncommitted_max: FetchPlan::default().concurrency,
+            disk_free_min: 1 << 30,
+            pending_per_host_max: 100_000,
+            hosts_max: 1_000_000,
+            memory_max: 0,
+            keep_skips: true,
+        }
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::xxh3_128;
+
 use crate::fetch::FetchResponse;
 use crate::frontier::{Fetched, Lease, Purpose, Settlement, Token};
+use crate::headers::Headers;
 use crate::http_fields;
 use crate::ledger::FetchSummary;
 use crate::outcome::Outcome;
@@ -12,6 +15,9 @@ use crate::redirect;
 use crate::robots;
 use crate::rules::CrawlRules;
 use crate::time::Wall;
+
+/// The longest `ETag` or `Last-Modified` that is kept.
+const VALIDATOR_BYTES_MAX: usize = 1 << 10;
 
 /// A finished fetch, digested on the fetcher's own thread.
 #[derive(Debug)]
@@ -51,6 +57,9 @@ pub fn digest(lease: &Lease, response: FetchResponse, rules: &CrawlRules, at: Wa
         peer: response.peer,
         fetched_at: at,
         error: response.error.clone(),
+        etag: validator(&response.headers, "etag"),
+        last_modified: validator(&response.headers, "last-modified"),
+        digest: body_digest(lease.purpose, &response),
     };
     let mut fetched = Fetched {
         token: lease.token,
@@ -78,6 +87,19 @@ pub fn digest(lease: &Lease, response: FetchResponse, rules: &CrawlRules, at: Wa
         }
     };
     FetchDone { token: lease.token, fetched, summary, next }
+}
+
+/// Returns a field by which a server can be asked whether something has changed; only what can be sent back as it came.
+fn validator(headers: &Headers, name: &str) -> Option<Box<str>> {
+    let value = headers.get_str(name)?;
+    let fits = !value.is_empty() && value.len() <= VALIDATOR_BYTES_MAX;
+    (fits && !value.contains(char::is_control)).then(|| value.into())
+}
+
+/// Returns the digest of a page's body when it is whole. Costs about 60 ns for a KiB, on the fetcher's thread.
+fn body_digest(purpose: Purpose, response: &FetchResponse) -> Option<u128> {
+    let whole = purpose == Purpose::Page && response.outcome == Outcome::Ok && !response.body.is_empty();
+    whole.then(|| xxh3_128(&response.body))
 }
 
 fn page(lease: &Lease, response: FetchResponse, at: Wall) -> Page {
@@ -144,6 +166,40 @@ mod tests {
             Next::Settle(settlement) => format!("{settlement:?}"),
         };
         assert!(found.starts_with(expected), "{found} is not {expected}");
+    }
+
+    #[test]
+    fn only_a_whole_page_has_a_digest() {
+        let check = |purpose, outcome, body: &'static str, expected: Option<u128>| {
+            let response = FetchResponse { body: body.into(), ..response(outcome, 200, &[]) };
+            let done = digest(&lease(purpose), response, &CrawlRules::default(), Wall::default());
+            assert_eq!(done.summary.digest, expected, "{purpose:?} {outcome:?} {body:?}");
+        };
+        // As `xxh128sum` prints it.
+        let a = Some(0xa96f_af70_5af1_6834_e6c6_32b6_1e96_4e1f_u128);
+        check(Purpose::Page, Outcome::Ok, "a", a);
+        check(Purpose::Page, Outcome::Ok, "", None);
+        check(Purpose::Page, Outcome::OkTruncated, "a", None);
+        check(Purpose::Page, Outcome::HttpError, "a", None);
+        check(Purpose::Robots, Outcome::Ok, "a", None);
+    }
+
+    #[test]
+    fn validators_are_kept_as_they_came_when_they_can_be_sent_back() {
+        let long = "x".repeat(VALIDATOR_BYTES_MAX);
+        let longer = "x".repeat(VALIDATOR_BYTES_MAX + 1);
+        let check = |value: &str, expected: Option<&str>| {
+            let response = response(Outcome::Ok, 200, &[("ETag", value), ("Last-Modified", value)]);
+            let summary =
+                digest(&lease(Purpose::Page), response, &CrawlRules::default(), Wall::default()).summary;
+            assert_eq!((summary.etag.as_deref(), summary.last_modified.as_deref()), (expected, expected));
+        };
+        check("W/\"a, b\"", Some("W/\"a, b\""));
+        check("not a date", Some("not a date"));
+        check(&long, Some(&long));
+        check(&longer, None);
+        check("", None);
+        check("a\u{1}b", None);
     }
 
     #[test]

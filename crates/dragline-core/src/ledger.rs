@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::disposition::FailKind;
 use crate::fetch::{FetchError, Phases};
-use crate::frontier::{Lease, OfferBatch, Settlement, Token};
+use crate::frontier::{Lease, OfferBatch, Purpose, Settlement, Token, Visit};
 use crate::handled::{Item, Verdict};
 use crate::map::{self, Map};
 use crate::outcome::Outcome;
@@ -38,6 +38,12 @@ pub struct FetchSummary {
     pub fetched_at: Wall,
     /// What went wrong and when.
     pub error: Option<FetchError>,
+    /// The `ETag` as it came, when it can be sent back.
+    pub etag: Option<Box<str>>,
+    /// The `Last-Modified` as it came, when it can be sent back.
+    pub last_modified: Option<Box<str>>,
+    /// The digest of a page's decoded body (XXH3, 128 bits); `None` when there was none or it is not whole.
+    pub digest: Option<u128>,
 }
 
 /// One handler's answer to one page, as the supervisor gets it.
@@ -160,6 +166,21 @@ impl Ledger {
         self.entries.get_mut(&token).map(|entry| std::mem::take(&mut entry.answers)).unwrap_or_default()
     }
 
+    /// Takes out what the fetch of a page's lease brought, for the history; the summary keeps all but the validators.
+    pub fn take_visit(&mut self, token: Token) -> Option<Box<Visit>> {
+        let entry = self.entries.get_mut(&token).filter(|entry| entry.lease.purpose == Purpose::Page)?;
+        let summary = entry.summary.as_mut()?;
+        Some(Box::new(Visit {
+            at: summary.fetched_at,
+            outcome: summary.outcome,
+            status: summary.status,
+            body_bytes: summary.body_bytes,
+            etag: summary.etag.take(),
+            last_modified: summary.last_modified.take(),
+            digest: summary.digest,
+        }))
+    }
+
     /// Returns a lease that is not settled.
     pub fn get(&self, token: Token) -> Option<&Entry> {
         self.entries.get(&token)
@@ -234,6 +255,11 @@ pub fn conclude(mut answers: Vec<(usize, Answer)>) -> Conclusion {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::digest;
+    use crate::fetch::FetchResponse;
+    use crate::headers::Headers;
+    use crate::rules::CrawlRules;
+    use crate::url::CanonicalUrl;
 
     fn handled(verdict: Verdict, item: u32) -> Answer {
         Answer::Handled {
@@ -242,6 +268,39 @@ mod tests {
             items: vec![Item::new(&item).unwrap()],
             title: Some(format!("title {item}").into()),
         }
+    }
+
+    #[test]
+    fn a_visit_is_what_the_fetch_of_a_page_brought() {
+        let lease = |token, purpose| Lease {
+            token: Token(token),
+            url: CanonicalUrl::parse("http://a/").unwrap(),
+            purpose,
+            depth: 0,
+            attempt: 1,
+            generation: 0,
+            label: None,
+            data: None,
+            referrer: None,
+            chain: Arc::new([]),
+            queue_wait: Duration::ZERO,
+            gap: Duration::ZERO,
+        };
+        let mut ledger = Ledger::new(1);
+        for (token, purpose) in [(1, Purpose::Page), (2, Purpose::Page), (3, Purpose::Robots)] {
+            let lease = lease(token, purpose);
+            let head = Headers::from_pairs([("ETag", "\"1\""), ("Last-Modified", "then")]);
+            let response = FetchResponse::whole(&lease.url, 200, head, "body".into());
+            let done = digest(&lease, response, &CrawlRules::default(), Wall::from_secs(9));
+            ledger.open(lease, 0);
+            assert!(token == 2 || ledger.fetched(Token(token), 0, done.summary));
+        }
+        let visit = ledger.take_visit(Token(1)).unwrap();
+        assert_eq!((visit.at, visit.outcome, visit.status), (Wall::from_secs(9), Outcome::Ok, Some(200)));
+        assert_eq!((visit.etag.as_deref(), visit.last_modified.as_deref()), (Some("\"1\""), Some("then")));
+        assert!(visit.digest.is_some() && visit.body_bytes == 4);
+        assert_eq!(ledger.take_visit(Token(2)), None, "its fetch has not ended");
+        assert_eq!(ledger.take_visit(Token(3)), None, "an errand is no URL");
     }
 
     #[test]

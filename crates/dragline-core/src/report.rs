@@ -5,11 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::disposition::{FailKind, LinkRefusal, SkipReason};
 use crate::frontier::{FrontierStats, OfferSource};
 use crate::time::Wall;
+
+/// The name under which totals stand among the marks of a commit; no sink may have it.
+pub const TOTALS_MARK: &str = "totals";
 
 /// Origins without robots.txt that are named to people; the file names all.
 const UNREACHABLE_LINES_MAX: usize = 10;
@@ -56,9 +59,13 @@ pub struct Report {
     pub totals: Totals,
 }
 
-/// What the engine counts beside the frontier.
-#[derive(Clone, Debug, Default, Serialize)]
+/// What the engine counts beside the frontier, over all lives of the crawl. When it began and how long it ran are written
+/// for people, and are not read back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Totals {
+    /// Lives of the crawl: 1, and 1 more each time it was taken up again.
+    pub starts: u32,
     /// Fetches of pages, every attempt counted.
     pub fetches: u64,
     /// Fetches of pages that were put off to another attempt.
@@ -75,14 +82,16 @@ pub struct Totals {
     pub items: u64,
     /// Skipped URLs that were counted but not listed, because the list had reached its cap.
     pub skipped_not_listed: u64,
-    /// When the crawl began.
-    #[serde(serialize_with = "as_text")]
+    /// Hosts that joined the scope but are not named, because the list had reached its cap.
+    pub joined_not_listed: u64,
+    /// When the crawl began: its first life.
+    #[serde(serialize_with = "as_text", skip_deserializing)]
     pub started_at: Wall,
     /// When the crawl ended.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "as_text", skip_deserializing)]
     pub finished_at: Wall,
-    /// How long it ran, by the clock that never jumps; written in seconds.
-    #[serde(rename = "duration_secs", serialize_with = "as_secs")]
+    /// How long its lives ran together, by the clock that never jumps; written in seconds.
+    #[serde(rename = "duration_secs", serialize_with = "as_secs", skip_deserializing)]
     pub duration: Duration,
 }
 
@@ -191,6 +200,9 @@ impl fmt::Display for Report {
         }
         write!(f, "  links seen again {}", grouped(self.links_seen_again))?;
         write!(f, "  {}", short_duration(self.totals.duration))?;
+        if self.totals.starts > 1 {
+            write!(f, " in {} starts", grouped(self.totals.starts.into()))?;
+        }
         for entry in self.robots_unreachable.iter().take(UNREACHABLE_LINES_MAX) {
             write!(f, "\nrobots.txt of {} could not be had, nothing was fetched: ", entry.origin)?;
             write!(f, "{}", entry.error)?;
@@ -291,6 +303,7 @@ mod tests {
             ..FrontierStats::default()
         };
         let totals = Totals {
+            starts: 1,
             fetches: 1_250,
             started_at: Wall::from_secs(1_795_194_003),
             duration: Duration::from_millis(252_500),
@@ -306,6 +319,25 @@ mod tests {
             "done 1,231  redirected 2  failed 10 (timeout 6, dns_error 3, tls_error 1)  \
              skipped 821 (scope 790, robots 31)  links seen again 8,001  4m12s"
         );
+    }
+
+    #[test]
+    fn a_crawl_that_was_taken_up_again_says_how_often_it_was_started() {
+        let totals = Totals { starts: 3, ..report().totals };
+        let text = Report { totals, ..report() }.to_string();
+        assert!(text.ends_with("  4m12s in 3 starts"), "{text}");
+    }
+
+    #[test]
+    fn totals_are_read_back_as_they_were_written_but_for_their_times() {
+        let totals = Totals { starts: 2, fetches: u64::MAX, items: 7, ..report().totals };
+        let text = serde_json::to_string(&totals).unwrap();
+        let found: Totals = serde_json::from_str(&text).unwrap();
+        let (started_at, duration) = (Wall::default(), Duration::ZERO);
+        assert_eq!(found, Totals { started_at, duration, ..totals });
+        let of_another_version = r#"{"fetches": 3, "unheard_of": []}"#;
+        let found: Totals = serde_json::from_str(of_another_version).unwrap();
+        assert_eq!(found, Totals { fetches: 3, ..Totals::default() });
     }
 
     #[test]
@@ -342,6 +374,7 @@ mod tests {
         check("/ended", "finished".into());
         check("/joined_hosts/0", "b.example".into());
         check("/fetches", 1_250.into());
+        check("/starts", 1.into());
         check("/started_at", "2026-11-20T17:00:03.000Z".into());
         check("/duration_secs", 252.5.into());
     }

@@ -1,26 +1,33 @@
 //! Gathers what a crawl is made of and checks it before anything starts.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dragline_config::{ActorsPlan, HandlerPlan, LogUrls, NetworkPlan, Origins, Plan};
+use dragline_core::CanonicalUrl;
 use dragline_core::fetch::{FetchLimits, HttpVersion};
 use dragline_core::guard;
+use dragline_core::report::TOTALS_MARK;
 use dragline_core::restart::RestartRules;
 use dragline_core::rules::{CrawlRules, GuardRules};
-use dragline_core::{CanonicalUrl, UrlError};
+use dragline_disk::Disk;
 use dragline_fetch::TransportFactory;
 use dragline_sink::Sink;
 use dragline_telemetry::LogEvents;
 use dragline_telemetry::escape::LoggedUrls;
 use dragline_telemetry::prometheus::core::Collector;
 
+use crate::build_error::{BuildError, BuildErrors};
 use crate::crawl::Crawl;
 use crate::handler::Route;
+use crate::life::Opened;
 use crate::network::Network;
 use crate::placement::Placement;
+use crate::room::Room;
 use crate::session::{CrawlSessions, Executor, Session};
 
 /// Settles that may be on their way to a sink unless it says otherwise.
@@ -45,6 +52,10 @@ pub struct CrawlBuilder {
     pub(crate) fetchers: Option<usize>,
     pub(crate) pages_max: Option<usize>,
     pub(crate) bodies_bytes_max: u64,
+    pub(crate) uncommitted_max: Option<usize>,
+    pub(crate) disk_free_min: u64,
+    pub(crate) room: Option<Room>,
+    pub(crate) opened: Option<Opened>,
     pub(crate) seeds: Vec<CanonicalUrl>,
     pub(crate) faults: Vec<BuildError>,
     pub(crate) handlers: Vec<HandlerPlan>,
@@ -85,6 +96,10 @@ impl CrawlBuilder {
             fetchers: plan.fetch.fetchers.map(count),
             pages_max: Some(count(plan.fetch.pages_max)),
             bodies_bytes_max: plan.fetch.bodies_bytes_max,
+            uncommitted_max: Some(count(plan.state.uncommitted_max)),
+            disk_free_min: plan.state.disk_free_min,
+            room: None,
+            opened: None,
             seeds: plan.seeds.iter().map(|seed| seed.url.clone()).collect(),
             faults: Vec::new(),
             handlers: plan.handlers.clone(),
@@ -181,6 +196,7 @@ impl CrawlBuilder {
     pub const fn concurrency(mut self, fetches: usize) -> Self {
         self.concurrency = fetches;
         self.pages_max = None;
+        self.uncommitted_max = None;
         self
     }
 
@@ -199,6 +215,35 @@ impl CrawlBuilder {
     /// Sets how many bytes of bodies may be in memory, all fetches together.
     pub const fn bodies_bytes_max(mut self, bytes: u64) -> Self {
         self.bodies_bytes_max = bytes;
+        self
+    }
+
+    /// Sets how many settled pages may be in no durable commit, by default as many as fetches. When so many are, nothing
+    /// is leased until some are committed: a crawl is no faster than this many pages in the time of a commit, and after a
+    /// crash no more than these and `pages_max` are fetched again.
+    pub const fn uncommitted_max(mut self, pages: usize) -> Self {
+        self.uncommitted_max = Some(pages);
+        self
+    }
+
+    /// Takes a frontier that was opened from a disk, with the run that is in it: the crawl goes on with that, and whatever
+    /// is committed outlives the process. Without one the frontier is in memory.
+    pub fn opened(mut self, opened: Opened) -> Self {
+        self.opened = Some(opened);
+        self
+    }
+
+    /// Watches how much is free where these folders are: with too little nothing is leased, what is in flight is
+    /// finished and committed, and the crawl goes on by itself when there is room. See
+    /// [`CrawlBuilder::disk_free_min`].
+    pub fn watch_space(mut self, disk: Arc<dyn Disk>, folders: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.room = Some(Room { disk, folders: folders.into_iter().collect() });
+        self
+    }
+
+    /// Sets how many bytes must be free in each folder that is watched; 0 turns that off.
+    pub const fn disk_free_min(mut self, bytes: u64) -> Self {
+        self.disk_free_min = bytes;
         self
     }
 
@@ -309,16 +354,17 @@ impl CrawlBuilder {
         if self.pages_max == Some(0) {
             faults.push(BuildError::Zero("pages_max"));
         }
+        if self.uncommitted_max == Some(0) {
+            faults.push(BuildError::Zero("uncommitted_max"));
+        }
         if self.handlers.is_empty() && self.routes.is_empty() {
             self.handlers.push(HandlerPlan::default());
         }
-        let mut names: Vec<&str> = self.handlers.iter().map(|plan| plan.name.as_str()).collect();
-        names.extend(self.routes.iter().map(Route::name));
-        for (index, name) in names.iter().enumerate() {
-            if names.iter().take(index).any(|earlier| earlier == name) {
-                faults.push(BuildError::HandlerTwice((*name).into()));
-            }
-        }
+        let handlers = self.handlers.iter().map(|plan| plan.name.as_str());
+        let handlers = repeated(handlers.chain(self.routes.iter().map(Route::name)));
+        faults.extend(handlers.into_iter().map(|name| BuildError::HandlerTwice(name.into())));
+        let sinks = [TOTALS_MARK].into_iter().chain(self.sinks.iter().map(|(sink, _)| sink.name()));
+        faults.extend(repeated(sinks).into_iter().map(|name| BuildError::SinkTwice(name.into())));
         if let Some(plan) = self.network_plan.take() {
             match Network::read(&plan, &self.http_versions) {
                 Ok(network) => self.network = network,
@@ -329,6 +375,12 @@ impl CrawlBuilder {
         }
         if faults.is_empty() { Ok(Crawl::new(self)) } else { Err(BuildErrors(faults)) }
     }
+}
+
+/// Returns the names that stood before.
+fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut seen = BTreeSet::new();
+    names.filter(|name| !seen.insert(*name)).collect()
 }
 
 fn restarts(plan: &ActorsPlan) -> RestartRules {
@@ -346,63 +398,5 @@ impl fmt::Debug for CrawlBuilder {
             .field("seeds", &self.seeds)
             .field("routes", &self.routes)
             .finish_non_exhaustive()
-    }
-}
-
-/// Everything that is wrong with the parts of a crawl.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BuildErrors(pub Vec<BuildError>);
-
-impl fmt::Display for BuildErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.0.iter().enumerate() {
-            write!(f, "{}{error}", if index == 0 { "" } else { "; " })?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for BuildErrors {}
-
-/// One thing that is wrong with the parts of a crawl.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// Nothing to start from. Add one with [`CrawlBuilder::seed`].
-    NoSeeds,
-    /// A host that is not ours would be crawled by nobody knows whom. Set `rules.agent.contact`, a URL or an e-mail
-    /// address. A crawl on a transport of its own needs none.
-    NoContact(Box<str>),
-    /// A seed that cannot be fetched. Mend its spelling.
-    Seed {
-        /// The seed as given.
-        text: Box<str>,
-        /// What is wrong with it.
-        error: UrlError,
-    },
-    /// Not a network. Write it as `127.0.0.0/8`.
-    Network {
-        /// The network as given.
-        text: Box<str>,
-    },
-    /// A file or secret that the network needs cannot be read; holds which and why.
-    Unreadable(Box<str>),
-    /// A number that must be at least 1.
-    Zero(&'static str),
-    /// Two handlers of one name, which metrics could not tell apart. Rename one.
-    HandlerTwice(Box<str>),
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoSeeds => f.write_str("no seeds: there is nothing to start from"),
-            Self::NoContact(host) => write!(f, "{host} must be able to reach you: set the agent's contact"),
-            Self::Seed { text, error } => write!(f, "seed \"{text}\": {error}"),
-            Self::Network { text } => write!(f, "\"{text}\" is not a network (write it as 127.0.0.0/8)"),
-            Self::Unreadable(error) => f.write_str(error),
-            Self::Zero(what) => write!(f, "{what} must be at least 1"),
-            Self::HandlerTwice(name) => write!(f, "two handlers are named \"{name}\""),
-        }
     }
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, WrapFuture};
+use dragline_core::Time;
 use dragline_core::frontier::Drain as DrainMode;
-use dragline_core::report::{Ended, Report};
+use dragline_core::report::{Ended, Report, Totals};
 use dragline_telemetry::Telemetry;
 use dragline_telemetry::events::StateChanged;
 use dragline_telemetry::labels::RunState;
@@ -14,7 +15,8 @@ use tokio::sync::oneshot;
 use crate::clock::Clock;
 use crate::desk::{End, Problem};
 use crate::messages::{
-    Appoint, CrawlEnded, Drain, GetSnapshot, GetStatus, Halt, Interrupt, Pause, Status, Stop, TakeSample,
+    Appoint, CrawlEnded, Drain, GetSnapshot, GetStatus, Halt, Interrupt, Pause, StateEntered, Status, Stop,
+    TakeSample,
 };
 use crate::metrics::Metrics;
 use crate::post::{Mailbox, Post};
@@ -59,6 +61,8 @@ pub(crate) struct Control {
     pub(crate) mailbox: Mailbox,
     pub(crate) supervisor: Option<Post<Supervisor>>,
     pub(crate) ended: Option<oneshot::Sender<CrawlEnd>>,
+    /// What earlier lives counted: the report's when nobody can tell more.
+    pub(crate) earlier: Totals,
     pub(crate) interrupts: u32,
     /// The signal that stopped the crawl at once.
     pub(crate) stopped_by: Option<Signal>,
@@ -75,11 +79,11 @@ impl Control {
         ctx.stop();
         let Some(ended) = self.ended.take() else { return };
         self.state(RunState::Stopped);
-        let status = status.unwrap_or_default();
+        let earlier = || Status { totals: self.earlier.clone(), ..Status::default() };
+        let status = status.unwrap_or_else(earlier);
         let mut totals = status.totals.clone();
         totals.finished_at = self.clock.wall();
-        totals.started_at = self.clock.wall_start();
-        totals.duration = totals.finished_at.since(totals.started_at);
+        totals.duration = self.earlier.duration + (self.clock.now() - Time::ZERO);
         let report = Report::new(&status.stats, totals, status.joined.clone(), end.ended);
         if let Some(supervisor) = self.supervisor.take() {
             supervisor.send(Halt);
@@ -134,7 +138,6 @@ impl Control {
 
     fn drain(&self, mode: DrainMode) {
         if let Some(supervisor) = &self.supervisor {
-            self.state(RunState::Draining);
             supervisor.send(Drain(mode));
         }
     }
@@ -159,7 +162,6 @@ impl Handler<Appoint> for Control {
     fn handle(&mut self, Appoint(supervisor): Appoint, _: &mut Context<Self>) {
         self.mailbox.started();
         self.supervisor = Some(supervisor);
-        self.state(RunState::Running);
     }
 }
 
@@ -202,8 +204,19 @@ impl Handler<Pause> for Control {
 
     fn handle(&mut self, pause: Pause, _: &mut Context<Self>) {
         if let Some(supervisor) = &self.supervisor {
-            self.state(if pause.0 { RunState::Paused } else { RunState::Running });
             supervisor.send(pause);
+        }
+    }
+}
+
+/// Shows the state, unless the end was reported.
+impl Handler<StateEntered> for Control {
+    type Result = ();
+
+    fn handle(&mut self, StateEntered(state): StateEntered, _: &mut Context<Self>) {
+        self.mailbox.started();
+        if self.ended.is_some() {
+            self.state(state);
         }
     }
 }

@@ -3,33 +3,35 @@
 use std::fmt;
 use std::sync::Arc;
 
-use actix::{Addr, MailboxError};
-use dragline_core::Outlinks;
-use dragline_core::frontier::{Drain as DrainMode, MemFrontier, OfferBatch, OfferFrom};
+use dragline_core::frontier::{OfferBatch, OfferFrom};
 use dragline_core::hints::SeenHints;
 use dragline_core::url::Fingerprinter;
-use dragline_fetch::{
-    AwcTransportFactory, BodyBudget, TransportFactory, TransportOptions, TransportSetupError,
-};
+use dragline_core::{Outlinks, Time};
+use dragline_fetch::{AwcTransportFactory, BodyBudget, TransportFactory, TransportOptions};
 use dragline_sink::RecordKind;
-use dragline_telemetry::{CreditUse, Telemetry, TelemetryOptions, prometheus};
+use dragline_telemetry::{CreditUse, Telemetry, TelemetryOptions};
 use tokio::sync::oneshot;
 
 use crate::builder::CrawlBuilder;
 use crate::builtin;
 use crate::clock::Clock;
-use crate::control::{Control, CrawlEnd, Signal};
+use crate::control::{Control, CrawlEnd};
 use crate::desk::{BytesCredits, Desk, DeskParts, SinkEdge};
 use crate::fetcher::{FetcherGauges, FetcherParts};
 use crate::follow::{CrawlGate, GateCredits};
+use crate::handle::CrawlHandle;
 use crate::handler::Route;
 use crate::handler_host::WorkerContext;
-use crate::messages::{Appoint, Drain, Gather, GetSnapshot, Halt, Interrupt, Pause, Status, Stop};
+use crate::life::{Life, Opened};
+use crate::messages::{Appoint, Halt};
 use crate::metrics::Metrics;
 use crate::placement::Placement;
 use crate::post::{Mailbox, Post};
-use crate::session::Session;
+use crate::room::Room;
+use crate::signals::{listen_for_signals, outlive_file_size_limits};
+use crate::sink_actor::SinkActor;
 use crate::spawn::{Seat, Tasks};
+use crate::start_error::StartError;
 use crate::supervisor::{RouteParts, Supervisor, SupervisorParts};
 
 /// Messages beside those that credits bound: births, deaths, control.
@@ -65,14 +67,14 @@ impl Crawl {
     /// Starts the crawl's actors; must be called within an actix system.
     ///
     /// # Errors
-    /// When the transport or the metrics could not be set up. Nothing was started then.
+    /// When the transport or the metrics could not be set up, or sinks and state could not be begun or taken up. No actor
+    /// was started then.
     ///
     /// # Panics
     /// When no actix system runs on the calling thread.
     pub fn start(self) -> Result<RunningCrawl, StartError> {
         let mut parts = self.parts;
         let clock = Clock::start();
-        let seed = parts.seed.unwrap_or_else(fresh_seed);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let placement = parts.placement.unwrap_or_else(|| Placement::for_cores(cores));
         let lanes = lanes(parts.concurrency, parts.fetchers.unwrap_or(cores));
@@ -87,7 +89,13 @@ impl Crawl {
         routes.append(&mut parts.routes);
         let bodies = Arc::new(BodyBudget::new(parts.bodies_bytes_max));
         let transport = transport(&parts, &bodies, &lanes)?;
-        let plumbing = Plumbing { clock, seed, placement, lanes, telemetry, routes, bodies, transport };
+        if parts.handle_signals
+            && let Err(error) = outlive_file_size_limits()
+        {
+            tracing::warn!(target: "dragline::actor", %error, "a limit of file sizes will kill this process");
+        }
+        let life = begin(&mut parts, placement, clock)?;
+        let plumbing = Plumbing { clock, life, placement, lanes, telemetry, routes, bodies, transport };
         Ok(plumbing.start(parts))
     }
 }
@@ -98,10 +106,26 @@ impl fmt::Debug for Crawl {
     }
 }
 
+/// Begins the crawl's life: what was opened, or one in memory.
+fn begin(parts: &mut CrawlBuilder, placement: Placement, clock: Clock) -> Result<Life, StartError> {
+    let opened = match parts.opened.take() {
+        Some(opened) => opened,
+        None => {
+            let io = placement.io().map_err(StartError::Thread)?;
+            Opened::in_memory(&parts.rules, parts.seed.unwrap_or_else(fresh_seed), io)
+        }
+    };
+    for (folder, error) in parts.room.iter().flat_map(Room::blind) {
+        let folder = folder.display();
+        tracing::warn!(target: "dragline::sink", %folder, %error, "nobody knows how much is free there");
+    }
+    Life::begin(opened, &mut parts.sinks, clock.wall_start())
+}
+
 /// What is made once for a crawl, before its actors.
 struct Plumbing {
     clock: Clock,
-    seed: u64,
+    life: Life,
     placement: Placement,
     lanes: Vec<usize>,
     telemetry: Arc<Telemetry>,
@@ -136,6 +160,7 @@ impl Plumbing {
             mailbox: control_mailbox.clone(),
             supervisor: None,
             ended: Some(ended),
+            earlier: self.life.tally.totals(Time::ZERO),
             interrupts: 0,
             stopped_by: None,
         };
@@ -177,14 +202,15 @@ impl Plumbing {
         let capacity = self.mailbox_capacity(&parts);
         let rules = Arc::new(parts.rules);
         let hints = Arc::new(SeenHints::default());
-        let fingerprinter = Fingerprinter::new(self.seed);
-        let pages_max = parts.pages_max.unwrap_or(2 * parts.concurrency).max(1);
+        let Life { frontier, seed, tally, io } = self.life;
+        let fingerprinter = Fingerprinter::new(seed);
         let bodies = Arc::clone(&self.bodies);
         let bytes: BytesCredits = Arc::new(move || CreditUse { in_use: bodies.in_use(), max: bodies.max() });
-        let route_parts = self.routes.iter().map(|route| RouteParts {
+        let routes = self.routes.iter().map(|route| RouteParts {
             recruit: Arc::clone(&route.recruit),
             credits: route.pool.credits.max(1),
         });
+        let routes = routes.collect();
         let workers = WorkerContext {
             clock: self.clock,
             fingerprinter,
@@ -202,33 +228,44 @@ impl Plumbing {
             transport: self.transport,
             telemetry: Arc::clone(&self.telemetry),
             sessions: Some((parts.sessions.line(), credits)),
-            seed: self.seed,
+            seed,
         };
+        let mut desk = Desk::new(DeskParts {
+            frontier,
+            rules,
+            origins: parts.origins,
+            routes: self.routes,
+            sinks: parts.sinks.iter().map(|(sink, credits)| edge(&**sink, *credits)).collect(),
+            lanes: self.lanes.clone(),
+            pages_max: parts.pages_max.unwrap_or(2 * parts.concurrency).max(1),
+            uncommitted_max: parts.uncommitted_max.unwrap_or(parts.concurrency),
+            free_min: parts.disk_free_min,
+            tally,
+            restarts: parts.restarts,
+            hints,
+            telemetry: Arc::clone(&self.telemetry),
+            bytes,
+            seed,
+        });
+        let room = parts.room.filter(|_| parts.disk_free_min > 0);
+        if let Some(room) = &room {
+            // Before the first lease.
+            desk.measured(&room.look());
+        }
         let mailbox = Mailbox::open(&self.telemetry, "supervisor", capacity);
         let supervisor = SupervisorParts {
             seeds: seeds(&parts.seeds, fingerprinter),
             placement: self.placement,
             fetchers,
             lanes: self.lanes.iter().copied().zip(gauges).collect(),
-            routes: route_parts.collect(),
+            routes,
             workers,
             control,
             mailbox: mailbox.clone(),
-            desk: Desk::new(DeskParts {
-                frontier: Box::new(MemFrontier::new((*rules).clone(), fingerprinter, self.seed)),
-                rules,
-                origins: parts.origins,
-                routes: self.routes,
-                sinks: parts.sinks.iter().map(|(sink, credits)| edge(&**sink, *credits)).collect(),
-                lanes: self.lanes,
-                pages_max,
-                restarts: parts.restarts,
-                hints,
-                telemetry: self.telemetry,
-                bytes,
-                seed: self.seed,
-            }),
+            desk,
             sinks: parts.sinks,
+            io,
+            room,
             sessions: parts.sessions,
         };
         let addr = seat.start(capacity, move || Supervisor::new(supervisor));
@@ -240,7 +277,7 @@ impl Plumbing {
         let lanes: usize = self.lanes.iter().sum();
         let handlers: usize =
             self.routes.iter().map(|route| route.pool.workers.max(1) * (route.pool.credits.max(1) + 2)).sum();
-        let sinks: usize = parts.sinks.iter().map(|(_, credits)| credits + 4).sum();
+        let sinks: usize = parts.sinks.iter().map(|(_, credits)| credits + SinkActor::MESSAGES_MAX).sum();
         let sessions = 2 * self.session_lanes(parts) * CrawlGate::MESSAGES_PER_CREDIT;
         lanes + handlers + sinks + sessions + MAILBOX_SLACK
     }
@@ -311,30 +348,7 @@ fn seeds(urls: &[dragline_core::CanonicalUrl], fingerprinter: Fingerprinter) -> 
 fn edge(sink: &dyn dragline_sink::Sink, credits: usize) -> SinkEdge {
     let kinds = [RecordKind::Page, RecordKind::Item, RecordKind::Skipped];
     let takes = kinds.into_iter().filter(|&kind| sink.takes(kind)).collect();
-    SinkEdge::new(takes, credits)
-}
-
-/// Turns SIGINT and SIGTERM into messages, for as long as the crawl runs.
-async fn listen_for_signals(control: Post<Control>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listeners =
-        signal(SignalKind::interrupt()).and_then(|int| Ok((int, signal(SignalKind::terminate())?)));
-    let (mut interrupt, mut terminate) = match listeners {
-        Ok(listeners) => listeners,
-        Err(error) => {
-            tracing::warn!(target: "dragline::actor", %error, "signals cannot be heard: stopping will not be graceful");
-            return;
-        }
-    };
-    loop {
-        let arrived = tokio::select! {
-            biased;
-            Some(()) = interrupt.recv() => Signal::Interrupt,
-            Some(()) = terminate.recv() => Signal::Terminate,
-            else => return,
-        };
-        control.send(Interrupt(arrived));
-    }
+    SinkEdge::new(takes, credits).having_dropped(sink.dropped())
 }
 
 /// A crawl whose actors run.
@@ -370,117 +384,6 @@ impl Drop for RunningCrawl {
     fn drop(&mut self) {
         if self.supervisor.connected() {
             self.supervisor.send(Halt);
-        }
-    }
-}
-
-/// Looks at a running crawl and steers it, from any thread. The last numbers can be read after the end too.
-#[derive(Clone)]
-pub struct CrawlHandle {
-    control: Addr<Control>,
-    metrics: Addr<Metrics>,
-    telemetry: Arc<Telemetry>,
-    session: Session,
-    #[cfg(test)]
-    gate: CrawlGate,
-    /// Keeps the metrics actor's thread for as long as somebody may ask.
-    _metrics_seat: Arc<Seat>,
-}
-
-impl CrawlHandle {
-    /// Returns the crawl's telemetry, where users register metrics of their own.
-    pub const fn telemetry(&self) -> &Arc<Telemetry> {
-        &self.telemetry
-    }
-
-    /// Returns a session of the crawl: see [`CrawlBuilder::session`].
-    pub fn session(&self) -> Session {
-        self.session.clone()
-    }
-
-    /// Returns the gate that fetches of sessions pass.
-    #[cfg(test)]
-    pub(crate) const fn gate(&self) -> &CrawlGate {
-        &self.gate
-    }
-
-    /// Returns every metric in Prometheus' text format.
-    ///
-    /// # Errors
-    /// Says why: the metrics actor is gone, or a user's collector failed.
-    ///
-    /// # Cancel safety
-    /// Dropping it changes nothing.
-    pub async fn gather(&self) -> Result<String, String> {
-        self.metrics.send(Gather).await.map_err(|error: MailboxError| error.to_string())?
-    }
-
-    /// Returns how the crawl stood at the last sample, at most a second ago; `None` before the first.
-    ///
-    /// # Cancel safety
-    /// Dropping it changes nothing.
-    pub async fn status(&self) -> Option<Status> {
-        self.metrics.send(GetSnapshot).await.ok().flatten()
-    }
-
-    /// Finishes what is in flight and leases nothing more; what waits stays pending or is skipped(drained).
-    ///
-    /// # Cancel safety
-    /// The wish may have been taken when it is dropped.
-    pub async fn drain(&self, mode: DrainMode) {
-        let sent = self.control.send(Drain(mode)).await;
-        tracing::debug!(target: "dragline::actor", ok = sent.is_ok(), "drain asked for");
-    }
-
-    /// Ends the crawl where it stands: what is in flight stays pending.
-    ///
-    /// # Cancel safety
-    /// The wish may have been taken when it is dropped.
-    pub async fn stop(&self) {
-        let sent = self.control.send(Stop).await;
-        tracing::debug!(target: "dragline::actor", ok = sent.is_ok(), "stop asked for");
-    }
-
-    /// Stops leasing, or goes on; what is in flight is finished either way.
-    ///
-    /// # Cancel safety
-    /// The wish may have been taken when it is dropped.
-    pub async fn pause(&self, paused: bool) {
-        let sent = self.control.send(Pause(paused)).await;
-        tracing::debug!(target: "dragline::actor", ok = sent.is_ok(), paused, "pause asked for");
-    }
-}
-
-impl fmt::Debug for CrawlHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CrawlHandle")
-    }
-}
-
-/// Why a crawl could not start.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The registry refused a family.
-    Metrics(prometheus::Error),
-    /// The network could not be set up, such as for want of root certificates.
-    Transport(TransportSetupError),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Metrics(_) => "the metrics could not be set up",
-            Self::Transport(_) => "the network could not be set up",
-        })
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Metrics(error) => Some(error),
-            Self::Transport(error) => Some(error),
         }
     }
 }

@@ -11,12 +11,13 @@ use dragline_core::roster::{DiedWhile, WorkerId};
 use dragline_core::{Page, Time};
 use dragline_sink::{Record, SinkError};
 use dragline_telemetry::CreditUse;
-use dragline_telemetry::labels::Edge;
+use dragline_telemetry::labels::{Edge, RunState};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::control::Signal;
 use crate::desk::{Ask, AskId, End, Reply};
 use crate::post::Post;
+use crate::room::Free;
 use crate::supervisor::Supervisor;
 
 macro_rules! message {
@@ -49,6 +50,10 @@ pub(crate) struct WriteRecords {
 /// Asks a sink to make durable what came before.
 #[derive(Debug)]
 pub(crate) struct Flush(pub(crate) Epoch);
+
+/// Tells a sink that the commit of an epoch is durable, so that what its mark calls sealed may be published.
+#[derive(Debug)]
+pub(crate) struct Publish(pub(crate) Epoch);
 
 // To the supervisor.
 
@@ -104,6 +109,27 @@ pub(crate) struct Flushed {
     pub(crate) epoch: Epoch,
     pub(crate) mark: Mark,
 }
+
+/// A sink has published what its last commit allows.
+#[derive(Debug)]
+pub(crate) struct Published;
+
+/// A sink has no space. It tries again by itself.
+#[derive(Debug)]
+pub(crate) struct SinkRanOut {
+    pub(crate) sink: usize,
+    pub(crate) what: Arc<str>,
+}
+
+/// A sink that had no space has some again.
+#[derive(Debug)]
+pub(crate) struct SinkHasSpace {
+    pub(crate) sink: usize,
+}
+
+/// So much is free where the crawl writes.
+#[derive(Debug)]
+pub(crate) struct SpaceMeasured(pub(crate) Vec<Free>);
 
 /// A sink cannot go on.
 #[derive(Debug)]
@@ -164,6 +190,10 @@ pub struct Status {
     pub seed_faults: Vec<String>,
     /// Leases that are not settled.
     pub in_flight: usize,
+    /// Settled pages that are in no durable commit.
+    pub uncommitted: usize,
+    /// What has no space, which the crawl waits for.
+    pub waits_for_space: Option<Arc<str>>,
     /// Credits of each edge, in the order of [`Edge::ALL`].
     pub credits: [CreditUse; Edge::ALL.len()],
     /// Whether leasing was stopped by the operator.
@@ -173,6 +203,10 @@ pub struct Status {
 }
 
 // To the control actor.
+
+/// The crawl went into another state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StateEntered(pub(crate) RunState);
 
 /// The crawl has ended; nothing more will be written.
 #[derive(Debug)]
@@ -211,6 +245,7 @@ message!(
     HandlePages -> (),
     WriteRecords -> (),
     Flush -> (),
+    Publish -> (),
     FetchesDone -> (),
     FetcherStarted -> (),
     WorkerStarted -> (),
@@ -218,6 +253,10 @@ message!(
     WorkerDied -> (),
     RecordsWritten -> (),
     Flushed -> (),
+    Published -> (),
+    SinkRanOut -> (),
+    SinkHasSpace -> (),
+    SpaceMeasured -> (),
     SinkFailed -> (),
     AskAdmission -> (),
     WithdrawAdmission -> (),
@@ -231,6 +270,7 @@ message!(
     TakeSample -> (),
     Gather -> Result<String, String>,
     GetSnapshot -> Option<Status>,
+    StateEntered -> (),
     CrawlEnded -> (),
     Appoint -> (),
 );

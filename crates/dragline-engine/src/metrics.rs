@@ -31,6 +31,7 @@ impl Metrics {
         };
         self.telemetry.sample(&Sample {
             frontier: &status.stats,
+            uncommitted_urls: u64::try_from(status.uncommitted).unwrap_or(u64::MAX),
             credits: status.credits,
             fetches_in_flight: sum(|gauges| &gauges.in_flight),
             fetch_concurrency_limit: self.concurrency,

@@ -1,5 +1,6 @@
 //! Decides which actor runs on which thread.
 
+use crate::io::Io;
 use crate::spawn::Seat;
 
 /// Where actors run. Handlers never share an arbiter with fetchers or the supervisor, but for tests on one arbiter.
@@ -42,6 +43,14 @@ impl Placement {
     /// Returns the seat of all sinks; called on the supervisor's arbiter.
     pub(crate) fn sinks(self) -> Seat {
         self.thread()
+    }
+
+    /// Returns the thread of the state's disk.
+    ///
+    /// # Errors
+    /// When the system has none to give.
+    pub(crate) fn io(self) -> std::io::Result<Io> {
+        if self == Self::OneArbiter { Ok(Io::inline()) } else { Io::thread() }
     }
 
     fn thread(self) -> Seat {

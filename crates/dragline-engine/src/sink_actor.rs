@@ -1,18 +1,20 @@
-//! Runs one sink on the I/O thread: writes in order, gives credits back, makes durable when asked.
+//! Runs one sink on the I/O thread: writes in order, gives credits back, makes durable and publishes when asked.
 //!
-//! A sink without space keeps what it was given. Its credits are not given back until there is space again, so that
-//! the crawl stands still and then goes on.
+//! A sink without space keeps what it was given and was asked for. Its credits are not given back until there is space
+//! again, so that the crawl stands still and then goes on.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 use dragline_core::frontier::Epoch;
 use dragline_sink::{Record, Sink, SinkError};
 use dragline_telemetry::events::ItemsWritten;
 use dragline_telemetry::{LabelId, Telemetry};
 
-use crate::messages::{Flush, Flushed, RecordsWritten, SinkFailed, WriteRecords};
+use crate::messages::{
+    Flush, Flushed, Publish, Published, RecordsWritten, SinkFailed, SinkHasSpace, SinkRanOut, WriteRecords,
+};
 use crate::post::{Mailbox, Post};
 use crate::supervisor::Supervisor;
 
@@ -29,12 +31,19 @@ pub(crate) struct SinkActor {
     mailbox: Mailbox,
     /// Credits of records that the sink has taken but had no space for.
     held: usize,
+    /// An epoch that is durable and was not published for want of space; asked for before the one to flush.
+    unpublished: Option<Epoch>,
     /// An epoch that there was no space to flush.
     unflushed: Option<Epoch>,
-    waits_for_space: bool,
+    /// The timer that tries again, while there is no space.
+    waiting: Option<SpawnHandle>,
 }
 
 impl SinkActor {
+    /// Messages to the supervisor, beside credits, that can be on their way: a mark, two epochs published, a failure, and
+    /// twice that space ran out and returned, which takes a second.
+    pub(crate) const MESSAGES_MAX: usize = 8;
+
     /// Puts a sink behind the mailbox of the supervisor that numbers it `index`.
     pub(crate) fn new(
         index: usize,
@@ -52,29 +61,42 @@ impl SinkActor {
             supervisor,
             mailbox,
             held: 0,
+            unpublished: None,
             unflushed: None,
-            waits_for_space: false,
+            waiting: None,
         }
     }
 
-    fn write(&mut self, records: &[Record], ctx: &mut Context<Self>) {
-        match self.sink.write(records) {
+    /// Gives the sink records, and does in order what it was asked for and has not done.
+    fn proceed(&mut self, records: &[Record], ctx: &mut Context<Self>) {
+        match self.attempt(records) {
             Ok(()) => {
-                let (groups, dropped) = (std::mem::take(&mut self.held), self.sink.dropped());
-                self.supervisor.send(RecordsWritten { sink: self.index, groups, dropped });
+                if let Some(timer) = self.waiting.take() {
+                    ctx.cancel_future(timer);
+                    self.supervisor.send(SinkHasSpace { sink: self.index });
+                }
             }
             Err(error) => self.fail(error, ctx),
         }
     }
 
-    fn flush(&mut self, epoch: Epoch, ctx: &mut Context<Self>) {
-        match self.sink.flush(epoch) {
-            Ok(mark) => self.supervisor.send(Flushed { sink: self.index, epoch, mark }),
-            Err(error) => {
-                self.unflushed = Some(epoch);
-                self.fail(error, ctx);
-            }
+    fn attempt(&mut self, records: &[Record]) -> Result<(), SinkError> {
+        if self.held > 0 {
+            self.sink.write(records)?;
+            let (groups, dropped) = (std::mem::take(&mut self.held), self.sink.dropped());
+            self.supervisor.send(RecordsWritten { sink: self.index, groups, dropped });
         }
+        if let Some(epoch) = self.unpublished {
+            self.sink.committed(epoch)?;
+            self.unpublished = None;
+            self.supervisor.send(Published);
+        }
+        if let Some(epoch) = self.unflushed {
+            let mark = self.sink.flush(epoch)?;
+            self.unflushed = None;
+            self.supervisor.send(Flushed { sink: self.index, epoch, mark });
+        }
+        Ok(())
     }
 
     /// Waits for space; any other failure is reported and ends the sink: nothing more may be written.
@@ -82,21 +104,10 @@ impl SinkActor {
         if !error.may_retry() {
             self.supervisor.send(SinkFailed(error));
             ctx.stop();
-        } else if !std::mem::replace(&mut self.waits_for_space, true) {
-            tracing::error!(target: "dragline::sink", %error, "the crawl stands still until there is space");
-            ctx.run_later(SPACE_TICK, Self::try_again);
-        }
-    }
-
-    fn try_again(&mut self, ctx: &mut Context<Self>) {
-        self.waits_for_space = false;
-        if self.held > 0 {
-            self.write(&[], ctx);
-        }
-        if !self.waits_for_space
-            && let Some(epoch) = self.unflushed.take()
-        {
-            self.flush(epoch, ctx);
+        } else if self.waiting.is_none() {
+            let what = error.to_string().into();
+            self.supervisor.send(SinkRanOut { sink: self.index, what });
+            self.waiting = Some(ctx.run_interval(SPACE_TICK, |sink, ctx| sink.proceed(&[], ctx)));
         }
     }
 }
@@ -116,7 +127,7 @@ impl Handler<WriteRecords> for SinkActor {
             ItemsWritten { sink, count: u64::try_from(items).unwrap_or(u64::MAX) }.record(&self.telemetry);
         }
         self.held += groups;
-        self.write(&records, ctx);
+        self.proceed(&records, ctx);
     }
 }
 
@@ -126,6 +137,18 @@ impl Handler<Flush> for SinkActor {
 
     fn handle(&mut self, Flush(epoch): Flush, ctx: &mut Context<Self>) {
         self.mailbox.started();
-        self.flush(epoch, ctx);
+        self.unflushed = Some(epoch);
+        self.proceed(&[], ctx);
+    }
+}
+
+/// Publishes what a durable commit calls sealed.
+impl Handler<Publish> for SinkActor {
+    type Result = ();
+
+    fn handle(&mut self, Publish(epoch): Publish, ctx: &mut Context<Self>) {
+        self.mailbox.started();
+        self.unpublished = Some(epoch);
+        self.proceed(&[], ctx);
     }
 }

@@ -1,5 +1,8 @@
 //! Owns the desk: turns messages into calls on it and carries out its orders.
 
+mod sessions;
+mod sinks;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,19 +19,26 @@ use crate::desk::{Completion, Desk, Hand, Orders, Problem};
 use crate::fetcher::{Fetcher, FetcherGauges, FetcherParts};
 use crate::handler::Recruit;
 use crate::handler_host::{HandlerHost, HostParts, WorkerContext};
+use crate::io::Io;
 use crate::messages::{
-    AskAdmission, Assign, CrawlEnded, Drain, FetcherStarted, FetchesDone, Flush, Flushed, GetStatus, Halt,
-    HandlePages, PagesHandled, Pause, RecordsWritten, ReleaseAdmission, SinkFailed, Stop, WithdrawAdmission,
-    WorkerDied, WorkerStarted, WriteRecords,
+    Assign, CrawlEnded, Drain, FetcherStarted, FetchesDone, Flush, GetStatus, Halt, HandlePages,
+    PagesHandled, Pause, Publish, StateEntered, Stop, WorkerDied, WorkerStarted, WriteRecords,
 };
 use crate::placement::Placement;
 use crate::post::{Mailbox, Post};
+use crate::room::Room;
 use crate::session::CrawlSessions;
 use crate::sink_actor::SinkActor;
 use crate::spawn::Seat;
 
 /// How often lives are checked and delays looked at.
 const WATCH_TICK: Duration = Duration::from_millis(100);
+
+/// How often it is looked how much is free where the crawl writes.
+const SPACE_TICK: Duration = Duration::from_secs(1);
+
+/// Messages to a sink, beside credits, that can be on their way: an epoch to flush, two to publish.
+const SINK_ASKS_MAX: usize = 4;
 
 /// What a route's workers are made from.
 #[derive(Clone)]
@@ -49,6 +59,9 @@ pub(crate) struct SupervisorParts {
     pub(crate) workers: WorkerContext,
     /// Each sink with its credits.
     pub(crate) sinks: Vec<(Box<dyn Sink>, usize)>,
+    pub(crate) io: Io,
+    /// The folders that must not fill up.
+    pub(crate) room: Option<Room>,
     pub(crate) control: Post<Control>,
     pub(crate) mailbox: Mailbox,
     /// What ends with the supervisor.
@@ -77,6 +90,10 @@ pub(crate) struct Supervisor {
     sink_seat: Option<Seat>,
     /// A sink was found dead; one that failed has said why, and its word may still be on its way.
     sink_lost: bool,
+    io: Io,
+    room: Option<Room>,
+    /// The disk was asked how much is free and has not answered.
+    measuring: bool,
     wake: Option<(Time, SpawnHandle)>,
     askers: Askers,
     /// Ended with this actor, which alone can admit them.
@@ -104,6 +121,9 @@ impl Supervisor {
             sinks: Vec::new(),
             sink_seat: None,
             sink_lost: false,
+            io: parts.io,
+            room: parts.room,
+            measuring: false,
             wake: None,
             askers: Askers::default(),
             _sessions: parts.sessions,
@@ -149,6 +169,11 @@ impl Supervisor {
                 sink.send(WriteRecords { records, groups });
             }
         }
+        // In this order a sink learns that an epoch is durable before it is asked for the next, and is asked for an epoch
+        // behind all records of it.
+        if let Some(epoch) = orders.publish {
+            self.sinks.iter().for_each(|sink| sink.send(Publish(epoch)));
+        }
         if let Some(epoch) = orders.flush {
             self.sinks.iter().for_each(|sink| sink.send(Flush(epoch)));
         }
@@ -172,6 +197,9 @@ impl Supervisor {
                     supervisor.complete(completion, ctx);
                 },
             ));
+        }
+        if let Some(state) = orders.state {
+            self.control.send(StateEntered(state));
         }
         if let Some(end) = orders.ended {
             self.control.send(CrawlEnded { end, status: self.desk.status(now) });
@@ -205,7 +233,7 @@ impl Supervisor {
         let seat = self.placement.sinks();
         for (index, (sink, credits)) in std::mem::take(&mut self.waiting_sinks).into_iter().enumerate() {
             let telemetry = Arc::clone(&self.fetcher_parts.telemetry);
-            let capacity = credits + 4;
+            let capacity = credits + SINK_ASKS_MAX;
             let mailbox = Mailbox::open(&telemetry, "sink", capacity);
             let (supervisor, own) = (self.post(ctx), mailbox.clone());
             let make = move || SinkActor::new(index, sink, telemetry, supervisor, own);
@@ -277,6 +305,7 @@ impl Supervisor {
         if lost_before {
             self.desk.fail(Problem::Storage("a sink died; what it wrote last is unknown".into()));
         }
+        self.check_io();
         self.proceed(ctx);
     }
 }
@@ -297,6 +326,9 @@ impl Actor for Supervisor {
             self.desk.offer(self.now(), seeds);
         }
         ctx.run_interval(WATCH_TICK, Self::watch);
+        if self.room.is_some() {
+            ctx.run_interval(SPACE_TICK, |supervisor, ctx| supervisor.measure_space(ctx));
+        }
         self.proceed(ctx);
     }
 }
@@ -352,77 +384,6 @@ impl Handler<WorkerDied> for Supervisor {
     fn handle(&mut self, WorkerDied { route, worker, during }: WorkerDied, ctx: &mut Context<Self>) {
         self.mailbox.started();
         self.bury_worker(route, worker, during);
-        self.proceed(ctx);
-    }
-}
-
-/// Takes sink credits back.
-impl Handler<RecordsWritten> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, RecordsWritten { sink, groups, dropped }: RecordsWritten, ctx: &mut Context<Self>) {
-        self.mailbox.started();
-        self.desk.written(sink, groups, dropped);
-        self.proceed(ctx);
-    }
-}
-
-/// Takes a sink's mark.
-impl Handler<Flushed> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, Flushed { sink, epoch, mark }: Flushed, ctx: &mut Context<Self>) {
-        self.mailbox.started();
-        self.desk.flushed(self.now(), sink, epoch, mark);
-        self.proceed(ctx);
-    }
-}
-
-/// Ends the crawl: what a sink lost cannot be made good in this process.
-impl Handler<SinkFailed> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, SinkFailed(error): SinkFailed, ctx: &mut Context<Self>) {
-        self.mailbox.started();
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        self.desk.fail(Problem::Storage(format!("{error}{cause}")));
-        self.proceed(ctx);
-    }
-}
-
-/// Takes a session's ask.
-impl Handler<AskAdmission> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, message: AskAdmission, ctx: &mut Context<Self>) {
-        self.mailbox.started();
-        let AskAdmission { id, ask, reply, credit } = message;
-        self.askers.ask(id, reply, credit);
-        self.desk.session_asks(id, ask);
-        self.proceed(ctx);
-    }
-}
-
-/// Forgets a session's ask.
-impl Handler<WithdrawAdmission> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, WithdrawAdmission { id }: WithdrawAdmission, ctx: &mut Context<Self>) {
-        self.mailbox.started();
-        self.desk.session_withdraws(self.now(), id);
-        self.askers.end(id);
-        self.proceed(ctx);
-    }
-}
-
-/// Takes a session's slot back.
-impl Handler<ReleaseAdmission> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, ReleaseAdmission { id, fetched }: ReleaseAdmission, ctx: &mut Context<Self>) {
-        self.mailbox.started();
-        self.desk.session_releases(self.now(), id, &fetched);
-        self.askers.end(id);
         self.proceed(ctx);
     }
 }

@@ -252,6 +252,9 @@ mod tests {
             peer: Some(([127, 0, 0, 1], 80).into()),
             fetched_at: Wall::from_secs(1_795_194_003),
             error,
+            etag: None,
+            last_modified: None,
+            digest: None,
         };
         PageRecord::of_fetch(lease, fetch, disposition)
     }

@@ -170,6 +170,24 @@ impl FrontierMetrics {
     }
 }
 
+/// Counters and the gauge of commits.
+#[derive(Debug)]
+pub(crate) struct CommitMetrics {
+    pub(crate) commits: IntCounter,
+    pub(crate) duration: Histogram,
+    pub(crate) uncommitted: IntGauge,
+}
+
+impl CommitMetrics {
+    pub(crate) fn new(registrar: Registrar<'_>) -> Result<Self> {
+        Ok(Self {
+            commits: registrar.counter(&names::COMMITS)?,
+            duration: registrar.histogram(&names::COMMIT_DURATION)?,
+            uncommitted: registrar.gauge(&names::UNCOMMITTED_URLS)?,
+        })
+    }
+}
+
 /// Counters of robots.txt and of how hosts are spared.
 #[derive(Debug)]
 pub(crate) struct PolitenessMetrics {

@@ -211,6 +211,8 @@ label_set! {
         Running = "running",
         /// Leases nothing until resumed.
         Paused = "paused",
+        /// Leases nothing until there is space on a disk.
+        WaitingForSpace = "waiting_for_space",
         /// Finishes what is under way and leases nothing new.
         Draining = "draining",
         /// Has ended.

@@ -151,6 +151,9 @@ families! {
     FRONTIER_OLDEST_READY = gauge("dragline_frontier_oldest_ready_seconds", [], "Time the URL that has been ready longest has waited.");
     LINKS = counter("dragline_links_total", ["result"], "Links offered, by what became of them.");
     URLS = gauge("dragline_urls", ["disposition"], "URLs of the accounting identity over all lives of the crawl.");
+    COMMITS = counter("dragline_commits_total", [], "Commits that became durable.");
+    COMMIT_DURATION = histogram("dragline_commit_duration_seconds", [], PARTS, "Time from the start of a commit until it was durable.");
+    UNCOMMITTED_URLS = gauge("dragline_uncommitted_urls", [], "Fetched URLs that are settled and in no commit yet.");
     CREDITS_IN_USE = gauge("dragline_credits_in_use", ["edge"], "Credits in use on each edge.");
     CREDITS_MAX = gauge("dragline_credits_max", ["edge"], "Credits of each edge.");
     ITEMS = counter("dragline_items_total", ["sink"], "Items written, by sink.");

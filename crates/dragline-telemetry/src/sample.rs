@@ -11,6 +11,8 @@ use crate::telemetry::Telemetry;
 pub struct Sample<'a> {
     /// The frontier's counts and gauges.
     pub frontier: &'a FrontierStats,
+    /// Fetched URLs that are settled and in no commit.
+    pub uncommitted_urls: u64,
     /// Credits of each edge, indexed as [`Edge::ALL`].
     pub credits: [CreditUse; Edge::ALL.len()],
     /// Fetches under way.
@@ -47,6 +49,7 @@ impl Telemetry {
     /// Sets every gauge, and raises the counters that follow totals.
     pub fn sample(&self, sample: &Sample<'_>) {
         self.sample_frontier(sample.frontier);
+        self.commit.uncommitted.set(saturated(sample.uncommitted_urls));
         for (index, credits) in sample.credits.iter().enumerate() {
             set(&self.credits_in_use, index, credits.in_use);
             set(&self.credits_max, index, credits.max);
@@ -123,6 +126,7 @@ mod tests {
         credits[Edge::Handler as usize] = CreditUse { in_use: 7, max: 8 };
         Sample {
             frontier: stats,
+            uncommitted_urls: 17,
             credits,
             fetches_in_flight: 3,
             fetch_concurrency_limit: 64,
@@ -146,6 +150,7 @@ mod tests {
         check("dragline_urls{disposition=\"skipped\"}", "8");
         check("dragline_urls{disposition=\"pending\"}", "10");
         check("dragline_frontier_oldest_ready_seconds", "1.5");
+        check("dragline_uncommitted_urls", "17");
         check("dragline_credits_in_use{edge=\"handler\"}", "7");
         check("dragline_credits_max{edge=\"handler\"}", "8");
         check("dragline_connections{state=\"idle\"}", "9");

@@ -9,8 +9,8 @@ use prometheus::{Histogram, IntGauge, Registry, Result, TextEncoder};
 
 use crate::escape::LoggedUrls;
 use crate::handles::{
-    ActorMetrics, FetchMetrics, FrontierMetrics, HandlerMetrics, PolitenessMetrics, SessionMetrics,
-    SinkMetrics, add,
+    ActorMetrics, CommitMetrics, FetchMetrics, FrontierMetrics, HandlerMetrics, PolitenessMetrics,
+    SessionMetrics, SinkMetrics, add,
 };
 use crate::labels::{CallbackResult, Edge, RunState, SessionResult};
 use crate::log_layer::LogEvents;
@@ -48,6 +48,7 @@ pub struct Telemetry {
     pub(crate) fetch: FetchMetrics,
     session: SessionMetrics,
     pub(crate) frontier: FrontierMetrics,
+    pub(crate) commit: CommitMetrics,
     pub(crate) politeness: PolitenessMetrics,
     pub(crate) actors: Named<ActorMetrics>,
     pub(crate) handlers: Named<HandlerMetrics>,
@@ -82,6 +83,7 @@ impl Telemetry {
             fetch: FetchMetrics::new(registrar)?,
             session: SessionMetrics::new(registrar)?,
             frontier: FrontierMetrics::new(registrar)?,
+            commit: CommitMetrics::new(registrar)?,
             politeness: PolitenessMetrics::new(registrar)?,
             actors: ActorMetrics::named(registrar, &options.actors)?,
             handlers: HandlerMetrics::named(registrar, &options.handlers)?,

@@ -15,4 +15,6 @@ pub(crate) struct Draft {
     pub(crate) seed_files: Vec<String>,
     /// `fetch.pages_max`; 0: follows the concurrency.
     pub(crate) pages_max: u32,
+    /// `state.uncommitted_max`; 0: follows the concurrency.
+    pub(crate) uncommitted_max: u32,
 }

@@ -1,15 +1,15 @@
-//! The keys that say how the process works: output, actors, admin server, log.
+//! The keys that say how the process works: output, state, actors, admin server, log.
 
 use super::draft::Draft;
 use super::{checked, lists};
 use crate::plan::{LogFormat, LogLevel, LogUrls};
-use crate::schema::Kind::{Choice, Number, Tables, Text, Time};
+use crate::schema::Kind::{Bool, Choice, Number, Size, Tables, Text, Time};
 use crate::schema::{Field, millis, narrow};
 
 const HOUR: u64 = 3_600;
 
-/// Sections `output`, `handler` and `sink`.
-pub(super) static RESULTS: &[Field<Draft>] = &[
+/// Section `output`.
+pub(super) static OUTPUT: &[Field<Draft>] = &[
     Field::new(
         "output.dir",
         Text(|draft, text| checked::filled(text).map(|dir| draft.plan.output.dir = dir.into())),
@@ -22,6 +22,56 @@ pub(super) static RESULTS: &[Field<Draft>] = &[
         "1_000_000",
         "rows of skipped.jsonl; skips beyond are only counted",
     ),
+];
+
+/// Section `state`.
+pub(super) static STATE: &[Field<Draft>] = &[
+    Field::new(
+        "state.dir",
+        Text(|draft, text| checked::filled(text).map(|dir| draft.plan.state.dir = dir.into())),
+        "\"state\"",
+        "folder that a killed crawl goes on from, inside [output] dir unless absolute",
+    ),
+    Field::new(
+        "state.uncommitted_max",
+        Number(0..=1_048_576, |draft, value| draft.uncommitted_max = narrow(value)),
+        "0",
+        "settled pages that a crash may have fetched again; 0: as many as fetches under way",
+    ),
+    Field::new(
+        "state.disk_free_min",
+        Size(0..=1 << 50, |draft, value| draft.plan.state.disk_free_min = value),
+        "\"1GiB\"",
+        "with less free where state and output are, the crawl waits; 0: off",
+    ),
+    Field::new(
+        "state.pending_per_host_max",
+        Number(0..=u64::MAX, |draft, value| draft.plan.state.pending_per_host_max = value),
+        "100_000",
+        "URLs of one host that may wait; 0: no limit",
+    ),
+    Field::new(
+        "state.hosts_max",
+        Number(1..=u64::MAX, |draft, value| draft.plan.state.hosts_max = value),
+        "1_000_000",
+        "hosts kept in memory; idle ones beyond go to disk",
+    ),
+    Field::new(
+        "state.memory_max",
+        Size(0..=1 << 50, |draft, value| draft.plan.state.memory_max = value),
+        "0",
+        "memory for URLs and hosts; 0: no limit",
+    ),
+    Field::new(
+        "state.keep_skips",
+        Bool(|draft, value| draft.plan.state.keep_skips = value),
+        "true",
+        "remember by which rule each URL was skipped",
+    ),
+];
+
+/// Sections `handler` and `sink`.
+pub(super) static LISTS: &[Field<Draft>] = &[
     Field::new(
         "handler",
         Tables(|reader, draft, elements| {

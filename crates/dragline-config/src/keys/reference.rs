@@ -14,7 +14,9 @@ pub(crate) static FIELDS: Fields<Draft> = &[
     fetch::FIELDS,
     network::FIELDS,
     manners::FIELDS,
-    process::RESULTS,
+    process::OUTPUT,
+    process::STATE,
+    process::LISTS,
     process::UPKEEP,
 ];
 

@@ -1,57 +1,12 @@
-//! Commits what is settled, and ends the crawl when nothing is left to do.
+//! Ends the crawl: when nothing is left to do, when it is asked to, or when it cannot go on.
 
 use dragline_core::Time;
-use dragline_core::frontier::{CommitError, CommitId, Drain, Epoch, Mark};
+use dragline_core::frontier::Drain;
 use dragline_core::report::Ended;
 
-use super::{COMMIT_AFTER, Commit, Completion, Course, Desk, End, Problem};
+use super::{Completion, Course, Desk, End, Problem};
 
 impl Desk {
-    /// Begins a commit when one is due: a second after the first record that waits for it, or at the end.
-    pub(super) fn commit(&mut self, now: Time) {
-        let closing = matches!(self.course, Course::Closing(_));
-        let due = self.uncommitted_since.is_some_and(|since| closing || now - since >= COMMIT_AFTER);
-        if self.commit.is_some() || !due {
-            return;
-        }
-        self.uncommitted_since = None;
-        let epoch = self.frontier.begin_commit();
-        let missing: Vec<_> = (0..self.sinks.len()).collect();
-        let no_sinks = missing.is_empty();
-        self.commit = Some(Commit { epoch, missing, marks: Vec::new() });
-        if no_sinks {
-            self.write_commit(now, epoch, Vec::new());
-        } else {
-            self.orders.flush = Some(epoch);
-        }
-    }
-
-    /// Takes a sink's mark; the epoch is committed when every sink has answered.
-    pub(crate) fn flushed(&mut self, now: Time, sink: usize, epoch: Epoch, mark: Mark) {
-        let Some(commit) = self.commit.as_mut().filter(|commit| commit.epoch == epoch) else { return };
-        commit.missing.retain(|&missing| missing != sink);
-        commit.marks.push(mark);
-        if commit.missing.is_empty() {
-            let marks = std::mem::take(&mut commit.marks);
-            self.write_commit(now, epoch, marks);
-        }
-    }
-
-    fn write_commit(&mut self, now: Time, epoch: Epoch, marks: Vec<Mark>) {
-        let ticket = self.frontier.commit(epoch, marks);
-        self.submit(now, ticket, Completion::Committed);
-    }
-
-    pub(super) fn committed(&mut self, result: Result<CommitId, CommitError>) {
-        match result {
-            Ok(id) => {
-                tracing::trace!(target: "dragline::frontier", epoch = id.0.0, "epoch committed");
-                self.commit = None;
-            }
-            Err(error) => self.fail(Problem::Storage(error.to_string())),
-        }
-    }
-
     /// Takes the operator's wish to end: nothing more is leased, what is in flight is finished.
     pub(crate) fn drain(&mut self, now: Time, drain: Drain) {
         if matches!(self.course, Course::Running) {
@@ -86,7 +41,7 @@ impl Desk {
 
     /// Moves towards the end when nothing is in flight.
     pub(super) fn end(&mut self) {
-        let idle = self.ledger.is_empty() && self.ready.is_empty() && self.later == 0;
+        let idle = self.ledger.is_empty() && self.ready.is_empty() && !self.awaits_records();
         match &self.course {
             Course::Running | Course::Draining if !idle => {}
             Course::Running => {
@@ -104,7 +59,7 @@ impl Desk {
             Course::Draining => self.course = Course::Closing(End::because(Ended::Drained)),
             Course::Closing(end) => {
                 let written = self.sinks.iter().all(|sink| sink.in_use() == 0);
-                if self.commit.is_none() && self.uncommitted_since.is_none() && written {
+                if self.is_committed() && written {
                     self.orders.ended = Some(end.clone());
                     self.course = Course::Ended;
                 }
@@ -127,8 +82,8 @@ impl Desk {
         let more = self.may_lease() && self.fetchers.iter().any(super::FetcherDesk::has_lane);
         let frontier = self.frontier.next_wakeup().filter(|&at| leasable && (at > now || more));
         let frontier = frontier.map(|at| at.max(now));
-        let commit =
-            self.uncommitted_since.filter(|_| self.commit.is_none()).map(|since| since + COMMIT_AFTER);
+        // One that is due and has not begun waits for a message.
+        let commit = self.commits.wake_at().filter(|&at| at > now);
         let overdue = self.routes.iter().filter_map(|desk| desk.roster.next_deadline()).min();
         let sessions = self.next_turn_of_sessions().map(|at| at.max(now));
         [frontier, commit, overdue, sessions].into_iter().flatten().min()

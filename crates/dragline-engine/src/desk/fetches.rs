@@ -36,7 +36,7 @@ impl Desk {
         }
         if !fetched.is_empty() {
             let ticket = self.frontier.fetched(now, fetched);
-            self.submit(now, ticket, Completion::Fetched);
+            self.submit_without_records(now, ticket, Completion::Fetched);
         }
         freed.iter().for_each(|host| self.sessions.freed(now, host));
     }
@@ -109,16 +109,15 @@ impl Desk {
 
     fn count_fetch(&mut self, token: Token) {
         let Some(entry) = self.ledger.get(token) else { return };
+        let totals = &mut self.tally.totals;
         match entry.lease.purpose {
-            Purpose::Page => {
-                self.totals.fetches += 1;
-            }
-            Purpose::Robots => self.totals.robots_fetches += 1,
-            Purpose::Sitemap => self.totals.sitemap_fetches += 1,
+            Purpose::Page => totals.fetches += 1,
+            Purpose::Robots => totals.robots_fetches += 1,
+            Purpose::Sitemap => totals.sitemap_fetches += 1,
         }
         if let Some(summary) = &entry.summary {
-            self.totals.received_bytes += summary.received_bytes;
-            self.totals.body_bytes += summary.body_bytes;
+            totals.received_bytes += summary.received_bytes;
+            totals.body_bytes += summary.body_bytes;
         }
     }
 

@@ -5,7 +5,7 @@ use dragline_core::{Decision, Source, Time};
 use dragline_sink::{Record, RecordKind, SkippedRecord};
 use dragline_telemetry::events::{RobotsDecided, UrlSkipped, UrlsOffered};
 
-use super::{Completion, Course, Desk, LEASES_MAX, SEED_FAULTS_MAX, SESSION_ERRANDS_MAX};
+use super::{Completion, Course, Desk, LEASES_MAX, SESSION_ERRANDS_MAX};
 
 impl Desk {
     /// Offers URLs that no page named.
@@ -69,6 +69,8 @@ impl Desk {
             && !self.paused
             && !self.leasing
             && self.ledger.len() < self.pages_max
+            && !self.commits.is_full()
+            && self.space.lacks().is_none()
             && self.sinks.iter().all(super::SinkEdge::has_credit)
             && bytes_left()
     }
@@ -119,13 +121,13 @@ impl Desk {
         if skipped.is_empty() {
             return;
         }
-        self.uncommitted_since.get_or_insert(now);
+        self.commits.note(now);
         for skip in skipped {
-            if skip.referrer.is_none() && self.seed_faults.len() < SEED_FAULTS_MAX {
+            if skip.referrer.is_none() && self.tally.wants_seed_fault() {
                 let Decision { verdict, rule, source } = &skip.decision;
                 let source = self.place(source).map_or_else(|| source.to_string(), String::from);
                 let rule = if source == *rule { source } else { format!("{rule}, {source}") };
-                self.seed_faults.push(format!("{} skipped({verdict}) by {rule}", skip.url));
+                self.tally.seed_fault(&format!("{} skipped({verdict}) by {rule}", skip.url));
             }
             self.tell_skip(skip);
         }

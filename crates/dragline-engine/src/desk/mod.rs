@@ -12,6 +12,8 @@
 
 mod admitting;
 mod answers;
+mod commits;
+mod committing;
 mod ending;
 mod fetches;
 mod leasing;
@@ -19,6 +21,8 @@ mod orders;
 mod sessions;
 mod settling;
 mod sink_edge;
+mod space;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -27,33 +31,29 @@ pub use orders::{End, Problem};
 pub(crate) use orders::{Completion, Hand, Orders};
 pub(crate) use sessions::{Ask, AskId, Hindrance, Reply};
 pub(crate) use sink_edge::SinkEdge;
+pub(crate) use tally::Tally;
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dragline_config::Origins;
-use dragline_core::frontier::{Epoch, Frontier, Mark, OfferBatch, Settlement, Token};
+use dragline_core::frontier::{Frontier, OfferBatch, Settlement, Token};
 use dragline_core::hints::SeenHints;
 use dragline_core::ledger::Ledger;
-use dragline_core::report::Totals;
 use dragline_core::restart::{RestartBudget, RestartRules};
 use dragline_core::roster::Roster;
 use dragline_core::rules::CrawlRules;
 use dragline_core::{Item, Ticket, Time};
+use dragline_telemetry::labels::RunState;
 use dragline_telemetry::{CreditUse, LabelId, Telemetry};
 
 use crate::handler::Route;
 use crate::messages::Status;
+use commits::Commits;
 use sessions::Sessions;
 use settling::Awaited;
-
-/// How long records may wait for a commit.
-const COMMIT_AFTER: Duration = Duration::from_secs(1);
-
-/// Seeds whose fault is told in words; the records name all.
-const SEED_FAULTS_MAX: usize = 10;
+use space::Space;
 
 /// Leases granted to one fetcher in one order; more are granted with its next answer.
 const LEASES_MAX: usize = 64;
@@ -129,14 +129,6 @@ enum Course {
     Ended,
 }
 
-/// A commit under way: the sinks that have not answered, and the marks of those that have.
-#[derive(Debug)]
-struct Commit {
-    epoch: Epoch,
-    missing: Vec<usize>,
-    marks: Vec<Mark>,
-}
-
 /// What a desk is made from.
 pub(crate) struct DeskParts {
     pub(crate) frontier: Box<dyn Frontier + Send>,
@@ -148,6 +140,12 @@ pub(crate) struct DeskParts {
     /// Lanes of each fetcher.
     pub(crate) lanes: Vec<usize>,
     pub(crate) pages_max: usize,
+    /// Settled pages that may be in no commit.
+    pub(crate) uncommitted_max: usize,
+    /// Bytes that must be free in each folder that is watched.
+    pub(crate) free_min: u64,
+    /// What earlier lives counted.
+    pub(crate) tally: Tally,
     pub(crate) restarts: RestartRules,
     pub(crate) hints: Arc<SeenHints>,
     pub(crate) telemetry: Arc<Telemetry>,
@@ -170,23 +168,25 @@ pub(crate) struct Desk {
     fetcher_budget: RestartBudget,
     routes: Vec<RouteDesk>,
     sinks: Vec<SinkEdge>,
-    /// Records that each sink only counted.
-    dropped: Vec<u64>,
     ready: VecDeque<ReadySettle>,
     awaited: VecDeque<Awaited>,
     /// A lease was asked for and not answered; one at a time.
     leasing: bool,
     /// Answers of the frontier that have not come.
     later: usize,
+    /// Those of them that bring no record.
+    later_without_records: usize,
     /// The last lease granted or skipped something, so that the next may too.
     lease_bore_fruit: bool,
     paused: bool,
     course: Course,
-    uncommitted_since: Option<Time>,
-    commit: Option<Commit>,
-    totals: Totals,
-    joined: Vec<Arc<str>>,
-    seed_faults: Vec<String>,
+    commits: Commits,
+    /// Epochs that sinks were told are durable, and have not said that they published.
+    unpublished: usize,
+    space: Space,
+    tally: Tally,
+    /// The state that was told last.
+    state: RunState,
     sessions: Sessions,
     orders: Orders,
 }
@@ -217,20 +217,20 @@ impl Desk {
             next_fetcher: 0,
             fetcher_budget: RestartBudget::new(parts.restarts),
             routes: routes.collect(),
-            dropped: vec![0; parts.sinks.len()],
             sinks: parts.sinks,
             ready: VecDeque::new(),
             awaited: VecDeque::new(),
             leasing: false,
             later: 0,
+            later_without_records: 0,
             lease_bore_fruit: false,
             paused: false,
             course: Course::Running,
-            uncommitted_since: None,
-            commit: None,
-            totals: Totals::default(),
-            joined: Vec::new(),
-            seed_faults: Vec::new(),
+            commits: Commits::new(parts.uncommitted_max),
+            unpublished: 0,
+            space: Space::new(parts.free_min),
+            tally: parts.tally,
+            state: RunState::Starting,
             sessions: Sessions::default(),
             orders: Orders::default(),
         };
@@ -245,10 +245,18 @@ impl Desk {
     /// Does everything that can be done now and returns what the supervisor is to carry out.
     pub(crate) fn orders(&mut self, now: Time) -> Orders {
         self.abandon_overdue(now);
-        self.settle(now);
+        let holds = self.holds_for_commit(now);
+        if !holds {
+            self.settle(now);
+        }
         self.hand(now);
         self.admit_sessions(now);
-        self.lease(now);
+        if !holds {
+            self.lease(now);
+        }
+        if let Some(what) = self.frontier.fault() {
+            self.fail(Problem::Storage(what.as_ref().into()));
+        }
         self.end();
         self.commit(now);
         self.end();
@@ -259,26 +267,30 @@ impl Desk {
             .filter_map(|(sink, edge)| edge.take().map(|(records, groups)| (sink, records, groups)))
             .collect();
         self.orders.wake_at = self.wake_at(now);
+        self.tell_state();
         std::mem::take(&mut self.orders)
     }
 
     /// Takes a frontier's answer that came later.
     pub(crate) fn complete(&mut self, now: Time, completion: Completion) {
         self.later = self.later.saturating_sub(1);
+        if completion.brings_no_record() {
+            self.later_without_records = self.later_without_records.saturating_sub(1);
+        }
         self.apply(now, completion);
     }
 
     fn apply(&mut self, now: Time, completion: Completion) {
         match completion {
             Completion::Offered { source, report } => {
-                self.uncommitted_since.get_or_insert(now);
+                self.commits.note(now);
                 self.tell_offered(now, source, report);
             }
             Completion::Leased { fetcher, report } => self.leased(now, fetcher, report),
             Completion::Fetched(report) => self.fetched_applied(&report),
             Completion::Settled(report) => self.settled(now, report),
             Completion::Drained(report) => self.tell_skipped(now, report.skipped),
-            Completion::Committed(result) => self.committed(result),
+            Completion::Committed(result) => self.committed(now, result),
         }
     }
 
@@ -298,6 +310,18 @@ impl Desk {
         }
     }
 
+    /// Takes an answer that brings no record, so that no commit waits for it.
+    fn submit_without_records<T: Send + 'static>(
+        &mut self,
+        now: Time,
+        ticket: Ticket<T>,
+        wrap: impl FnOnce(T) -> Completion + Send + 'static,
+    ) {
+        let before = self.later;
+        self.submit(now, ticket, wrap);
+        self.later_without_records += self.later - before;
+    }
+
     /// Stops leasing, or goes on.
     pub(crate) fn pause(&mut self, paused: bool) {
         self.paused = paused;
@@ -305,25 +329,26 @@ impl Desk {
 
     /// Takes back the credits of records that a sink has taken.
     pub(crate) fn written(&mut self, sink: usize, groups: usize, dropped: u64) {
-        if let (Some(edge), Some(counted)) = (self.sinks.get_mut(sink), self.dropped.get_mut(sink)) {
-            edge.written(groups);
-            *counted = dropped;
+        if let Some(edge) = self.sinks.get_mut(sink) {
+            edge.written(groups, dropped);
         }
     }
 
     /// Returns how the crawl stands.
     pub(crate) fn status(&self, now: Time) -> Status {
-        let mut totals = self.totals.clone();
-        totals.skipped_not_listed = self.dropped.iter().sum();
+        let mut totals = self.tally.totals(now);
+        totals.skipped_not_listed = self.sinks.iter().map(SinkEdge::dropped).sum();
         Status {
             now,
             stats: self.frontier.stats(),
             totals,
             credits: self.credits(),
-            joined: self.joined.clone(),
-            seed_faults: self.seed_faults.clone(),
+            joined: self.tally.joined().to_vec(),
+            seed_faults: self.tally.seed_faults().to_vec(),
             in_flight: self.ledger.len(),
+            uncommitted: self.commits.uncommitted(),
             paused: self.paused,
+            waits_for_space: self.space.lacks().cloned(),
             draining: !matches!(self.course, Course::Running),
         }
     }

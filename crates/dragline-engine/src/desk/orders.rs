@@ -13,6 +13,7 @@ use dragline_core::report::Ended;
 use dragline_core::roster::WorkerId;
 use dragline_core::{Page, Time};
 use dragline_sink::Record;
+use dragline_telemetry::labels::RunState;
 
 use super::sessions::{AskId, Reply};
 
@@ -63,6 +64,13 @@ pub(crate) enum Completion {
     Committed(Result<CommitId, CommitError>),
 }
 
+impl Completion {
+    /// Whether it brings nothing that a sink is told.
+    pub(crate) const fn brings_no_record(&self) -> bool {
+        matches!(self, Self::Fetched(_) | Self::Committed(_))
+    }
+}
+
 /// A frontier's answer that its own I/O thread completes.
 pub(crate) type Later = Pin<Box<dyn Future<Output = Completion> + Send>>;
 
@@ -75,6 +83,8 @@ pub(crate) struct Orders {
     pub(crate) hand: Vec<Hand>,
     /// Records for sinks, with the credits they hold.
     pub(crate) write: Vec<(usize, Vec<Record>, usize)>,
+    /// Sinks are told that this epoch is durable.
+    pub(crate) publish: Option<Epoch>,
     /// Sinks flush this epoch.
     pub(crate) flush: Option<Epoch>,
     /// Workers to start, by route, not before a time.
@@ -87,6 +97,8 @@ pub(crate) struct Orders {
     pub(crate) admit: Vec<(AskId, Reply)>,
     /// Answers to wait for and bring back.
     pub(crate) later: Vec<Later>,
+    /// The crawl went into this state.
+    pub(crate) state: Option<RunState>,
     /// The crawl is over.
     pub(crate) ended: Option<End>,
     /// When to call again if nothing else happens.

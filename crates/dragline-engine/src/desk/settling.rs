@@ -13,7 +13,7 @@ use dragline_sink::{ItemRecord, PageRecord, RecordError, RecordKind};
 use dragline_telemetry::events::{RetryScheduled, RobotsFetched, StaleAnswer, UrlSettled};
 use dragline_telemetry::labels::{RetryReason, RobotsResult};
 
-use super::{Completion, Desk, ReadySettle, SEED_FAULTS_MAX, Told};
+use super::{Completion, Desk, ReadySettle, Told};
 
 /// What is remembered of a settlement until the frontier has answered.
 #[derive(Debug)]
@@ -26,8 +26,11 @@ pub(super) struct Awaited {
 }
 
 impl Desk {
-    /// Settles what is ready, as far as the sinks have credits.
+    /// Settles what is ready, as far as the sinks have credits; nothing more once the last commit has begun.
     pub(super) fn settle(&mut self, now: Time) {
+        if self.commits.is_closed() || self.is_over() {
+            return;
+        }
         let mut batch = Vec::new();
         while !self.ready.is_empty() && self.sinks.iter().all(super::SinkEdge::has_credit) {
             let Some(ReadySettle { token, settlement, offers, told }) = self.ready.pop_front() else { break };
@@ -39,12 +42,13 @@ impl Desk {
                 _ => None,
             };
             self.awaited.push_back(Awaited { token, told, offered: self.noted(&offers), robots });
-            batch.push(Settle { token, settlement, offers, visit: None });
+            let visit = self.ledger.take_visit(token);
+            batch.push(Settle { token, settlement, offers, visit });
         }
         if batch.is_empty() {
             return;
         }
-        self.uncommitted_since.get_or_insert(now);
+        self.commits.note(now);
         let ticket = self.frontier.settle(now, batch);
         self.submit(now, ticket, Completion::Settled);
     }
@@ -73,7 +77,7 @@ impl Desk {
         self.tell_offered(now, OfferSource::Redirect, targets);
         for (host, seed) in joined {
             tracing::info!(target: "dragline::frontier", %host, %seed, "host joined the scope: a seed redirects to it");
-            self.joined.push(host);
+            self.tally.join(host);
         }
     }
 
@@ -87,6 +91,9 @@ impl Desk {
             debug_assert!(false, "a current token stands in the ledger");
             return;
         };
+        if entry.lease.purpose == Purpose::Page {
+            self.commits.settled(now);
+        }
         for (fingerprint, depth) in offered {
             self.hints.note(fingerprint, depth);
         }
@@ -102,7 +109,7 @@ impl Desk {
                 self.tell_page(entry, disposition, target, told);
             }
             SettleResult::Waiting { not_before, retry } => {
-                self.totals.retries += u64::from(retry);
+                self.tally.totals.retries += u64::from(retry);
                 if let (true, Some(summary)) = (retry, &entry.summary) {
                     let (reason, delay) = (RetryReason::of(summary.outcome), not_before - now);
                     RetryScheduled { url: entry.lease.url.as_str(), reason, delay }.record(&self.telemetry);
@@ -130,7 +137,7 @@ impl Desk {
     /// Remembers why a seed led to no page, for a crawl that found none.
     fn note_fault(&mut self, entry: &Entry, disposition: Disposition, message: Option<&str>) {
         let failed = matches!(disposition, Disposition::Failed(_));
-        if failed && entry.lease.depth == 0 && self.seed_faults.len() < SEED_FAULTS_MAX {
+        if failed && entry.lease.depth == 0 && self.tally.wants_seed_fault() {
             let summary = entry.summary.as_ref();
             let cause = message.map(str::to_owned).or_else(|| {
                 let error = summary.and_then(|summary| summary.error.as_ref()).map(ToString::to_string);
@@ -139,7 +146,7 @@ impl Desk {
                 })
             });
             let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-            self.seed_faults.push(format!("{} {disposition}{cause}", entry.lease.url));
+            self.tally.seed_fault(&format!("{} {disposition}{cause}", entry.lease.url));
         }
     }
 
@@ -164,7 +171,7 @@ impl Desk {
         for (route, made) in items {
             let handler = self.routes.get(route).map(|desk| Arc::clone(&desk.route.name)).unwrap_or_default();
             for item in made {
-                self.totals.items += 1;
+                self.tally.totals.items += 1;
                 let record = ItemRecord { handler: Arc::clone(&handler), url: url.clone(), item };
                 self.tell(RecordKind::Item, || record.clone().into());
             }

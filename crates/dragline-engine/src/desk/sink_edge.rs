@@ -10,12 +10,20 @@ pub(crate) struct SinkEdge {
     in_use: usize,
     outbox: Vec<Record>,
     groups: usize,
+    /// Records that the sink only counted.
+    dropped: u64,
 }
 
 impl SinkEdge {
     /// Opens an edge to the sink that takes these kinds of records; `credits` settles may be on their way to it.
     pub(crate) fn new(takes: Vec<RecordKind>, credits: usize) -> Self {
-        Self { takes, credits: credits.max(1), in_use: 0, outbox: Vec::new(), groups: 0 }
+        Self { takes, credits: credits.max(1), in_use: 0, outbox: Vec::new(), groups: 0, dropped: 0 }
+    }
+
+    /// Begins with records that the sink only counted in an earlier life.
+    pub(crate) const fn having_dropped(mut self, dropped: u64) -> Self {
+        self.dropped = dropped;
+        self
     }
 
     pub(crate) fn takes(&self, kind: RecordKind) -> bool {
@@ -59,8 +67,14 @@ impl SinkEdge {
         Some((std::mem::take(&mut self.outbox), groups))
     }
 
-    /// Gives back the credits of records that the sink has taken.
-    pub(crate) fn written(&mut self, groups: usize) {
+    /// Returns how many records the sink only counted.
+    pub(crate) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Gives back the credits of records that the sink has taken; `dropped` of all it was ever given were only counted.
+    pub(crate) fn written(&mut self, groups: usize, dropped: u64) {
+        self.dropped = dropped;
         debug_assert!(groups <= self.in_use, "a sink gives back what it was given");
         self.in_use = self.in_use.saturating_sub(groups);
     }
@@ -89,8 +103,9 @@ mod tests {
         let (records, groups) = edge.take().unwrap();
         assert_eq!((records.len(), groups), (3, 1));
         assert!(!edge.has_credit());
-        edge.written(1);
+        edge.written(1, 2);
         assert!(edge.has_credit());
+        assert_eq!(edge.dropped(), 2);
     }
 
     #[test]

@@ -54,3 +54,4 @@ pub(crate) use of_crawl::{CrawlSessions, SessionLine};
 pub use request::FetchBuilder;
 pub use response::{Ended, Response};
 pub use set::{Any, FetchKey, FetchSet};
+pub(crate) use wait::block_until;

@@ -40,7 +40,7 @@ pub(super) fn is_worker() -> bool {
 }
 
 /// Blocks until `is_there` or the time; `is_there` is given the waker to leave where it is rung. Returns whether it came.
-pub(super) fn block_until(until: Option<(Clock, Time)>, mut is_there: impl FnMut(&Waker) -> bool) -> bool {
+pub(crate) fn block_until(until: Option<(Clock, Time)>, mut is_there: impl FnMut(&Waker) -> bool) -> bool {
     WAKER.with(|waker| {
         loop {
             if is_there(waker) {

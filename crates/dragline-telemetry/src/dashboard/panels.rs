@@ -115,6 +115,7 @@ fn fetch() -> Vec<Panel> {
 }
 
 fn frontier() -> Vec<Panel> {
+    let commit = &names::COMMIT_DURATION;
     vec![
         lines("URLs by state", "short", [(sum_by("state", &names::FRONTIER_URLS), "{{state}}")]),
         lines("Hosts by state", "short", [(sum_by("state", &names::FRONTIER_HOSTS), "{{state}}")]),
@@ -131,6 +132,20 @@ fn frontier() -> Vec<Panel> {
             "Credits in use",
             "percentunit",
             [(fill_by("edge", &names::CREDITS_IN_USE, &names::CREDITS_MAX), "{{edge}}")],
+        ),
+        lines(
+            "Commits per second, pages in none",
+            "short",
+            [(rate(&names::COMMITS), "commits per second"), (sum(&names::UNCOMMITTED_URLS), "uncommitted")],
+        ),
+        lines(
+            "Commit time p50/p95/p99",
+            "s",
+            [
+                (quantile(0.5, commit), "p50"),
+                (quantile(0.95, commit), "p95"),
+                (quantile(0.99, commit), "p99"),
+            ],
         ),
     ]
 }

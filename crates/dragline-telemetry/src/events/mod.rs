@@ -5,11 +5,13 @@
 //! and `dragline::admin` (the console's own). Text from the network is escaped on the way.
 
 mod actors;
+mod commit;
 mod fetch;
 mod frontier;
 mod politeness;
 
 pub use actors::{ActorRestarted, DeadLetter, HandlerFinished, ItemsWritten, StateChanged};
+pub use commit::{EpochCommitted, SpaceRanOut, SpaceReturned};
 pub use fetch::{FetchFinished, RetryScheduled};
 pub use frontier::{StaleAnswer, UrlSettled, UrlSkipped, UrlsOffered};
 pub use politeness::{BackoffStarted, PageDirectives, RobotsDecided, RobotsFetched};

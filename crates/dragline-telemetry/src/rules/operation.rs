@@ -6,7 +6,7 @@ use crate::names::{FETCHES, FRONTIER_URLS, RESPONSES, ROBOTS_DECISIONS, STATE};
 
 /// Returns the alerts about the crawl itself.
 pub(super) fn alerts() -> Vec<Alert> {
-    vec![down(), stalled(), failing(), rate_limited(), robots_unreachable()]
+    vec![down(), stalled(), out_of_space(), failing(), rate_limited(), robots_unreachable()]
 }
 
 fn down() -> Alert {
@@ -49,7 +49,8 @@ fn stalled() -> Alert {
         steps: &[
             "Row *Frontier*, panel *Credits in use*: an edge at 100% is what everything waits for.",
             "Edge `handler`: see *Handler p95*; a handler that hangs is replaced after its timeout.",
-            "Edge `sink`: the disk is full or slow; the crawl goes on when there is space.",
+            "Edge `sink`: the disk is slow. *Commit time* tells how long it takes to make pages durable; a crawl is no faster \
+             than `[state] uncommitted_max` pages in that time.",
             "Panel *Arbiter lag p99*: a blocked thread stops every actor on it.",
             "Nothing helps: SIGTERM finishes what is in flight, a second one stops at once; both write the report.",
         ],
@@ -63,6 +64,34 @@ fn stalled() -> Alert {
             fires_at: "25m",
             labels: &[("job", "dragline"), ("instance", "a")],
             summary: "URLs are ready but nothing is fetched",
+        },
+    }
+}
+
+fn out_of_space() -> Alert {
+    let state = STATE.name;
+    Alert {
+        name: "CrawlOutOfSpace",
+        expr: format!("{state}{{state=\"waiting_for_space\"}} == 1"),
+        hold: Some("2m"),
+        severity: Severity::Page,
+        summary: "The crawl waits for space on a disk",
+        meaning: "A disk is full, or has less free than `[state] disk_free_min`. Nothing is lost and nothing is fetched.",
+        steps: &[
+            "The log says `the crawl stands still until there is space`, with the file or folder.",
+            "Make room there, or raise the quota; the crawl goes on by itself within seconds.",
+            "There is room, but less than is asked for: lower `[state] disk_free_min`, and start again.",
+            "SIGTERM finishes what is in flight and then needs space for the last commit; a second one stops without it.",
+        ],
+        case: Case {
+            series: vec![
+                (series(state, r#"state="waiting_for_space""#), "0x5 1x10"),
+                (series(state, r#"state="running""#), "1x5 0x10"),
+            ],
+            quiet_at: "6m",
+            fires_at: "10m",
+            labels: &[("job", "dragline"), ("instance", "a"), ("state", "waiting_for_space")],
+            summary: "The crawl waits for space on a disk",
         },
     }
 }

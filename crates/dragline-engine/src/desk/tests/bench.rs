@@ -1,12 +1,15 @@
 //! Makes a desk with a few hosts of waiting URLs, and the messages that fetchers, workers and sinks would send it.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use dragline_core::digest::{FetchDone, digest};
 use dragline_core::fetch::{FetchResponse, Phase};
 use dragline_core::frontier::{
-    Admission, CommitError, CommitId, Drain, Fetched, FetchedReport, FrontierStats, Lease, LeaseReport,
-    MemFrontier, OfferFrom, OfferReport, RobotsView, Settle, SettleReport, Want,
+    Admission, CommitError, CommitId, Drain, Epoch, Fetched, FetchedReport, FrontierStats, Lease,
+    LeaseReport, Mark, MemFrontier, OfferFrom, OfferReport, RobotsView, Settle, SettleReport, Visit, Want,
 };
 use dragline_core::ledger::Answer;
 use dragline_core::roster::{PoolRules, WorkerId};
@@ -27,6 +30,9 @@ pub(super) struct Setup {
     pub(super) pages: u32,
     pub(super) lanes: Vec<usize>,
     pub(super) pages_max: usize,
+    pub(super) uncommitted_max: usize,
+    pub(super) free_min: u64,
+    pub(super) tally: Tally,
     pub(super) sink_credits: Vec<usize>,
     pub(super) delay: Duration,
     pub(super) pool: PoolRules,
@@ -42,6 +48,9 @@ impl Default for Setup {
             pages: 10,
             lanes: vec![8],
             pages_max: 100,
+            uncommitted_max: 100,
+            free_min: 0,
+            tally: Tally::begin(Wall::default()),
             sink_credits: vec![100],
             delay: Duration::ZERO,
             pool: PoolRules::default(),
@@ -58,66 +67,125 @@ pub(super) struct Bench {
     pub(super) rules: Arc<CrawlRules>,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) bytes: Arc<AtomicU64>,
+    pub(super) probe: Arc<Mutex<Probe>>,
     pub(super) now: Time,
     /// Answers of the frontier that were on their way when the bench was made.
     pub(super) unread: Vec<Later>,
 }
 
-/// A frontier whose answers all come later.
-pub(super) struct Lazy(MemFrontier);
+/// What a frontier under test was asked, and what it is to answer.
+#[derive(Default)]
+pub(super) struct Probe {
+    /// Every commit that was tried.
+    pub(super) tried: Vec<(Epoch, Vec<Mark>)>,
+    /// What the next commits come to; all further ones are durable.
+    pub(super) errors: VecDeque<CommitError>,
+    /// Bytes of records that it says wait for a commit.
+    pub(super) bytes: u64,
+    /// Why it can do nothing more.
+    pub(super) fault: Option<Arc<str>>,
+    /// Epoch in which each URL was settled.
+    pub(super) settled: BTreeMap<Token, Epoch>,
+    pub(super) visits: Vec<Option<Box<Visit>>>,
+    open: Epoch,
+}
 
-pub(super) fn later<T: Send + 'static>(ticket: Ticket<T>) -> Ticket<T> {
-    match ticket {
-        Ticket::Ready(answer) => Ticket::Later(Box::pin(async move { answer })),
-        Ticket::Later(_) => ticket,
+/// A frontier whose answers come later, if it is lazy, and that tells what it was asked.
+pub(super) struct Probed {
+    frontier: MemFrontier,
+    lazy: bool,
+    probe: Arc<Mutex<Probe>>,
+}
+
+impl Probed {
+    fn probe(&self) -> MutexGuard<'_, Probe> {
+        self.probe.lock().expect("no test panics while it holds the lock")
+    }
+
+    fn answer<T: Send + 'static>(&self, ticket: Ticket<T>) -> Ticket<T> {
+        match ticket {
+            Ticket::Ready(answer) if self.lazy => Ticket::Later(Box::pin(async move { answer })),
+            ticket => ticket,
+        }
     }
 }
 
-impl Frontier for Lazy {
+impl Frontier for Probed {
     fn offer(&mut self, now: Time, batch: OfferBatch) -> Ticket<OfferReport> {
-        later(self.0.offer(now, batch))
+        let ticket = self.frontier.offer(now, batch);
+        self.answer(ticket)
     }
     fn lease(&mut self, now: Time, want: Want) -> Ticket<LeaseReport> {
-        later(self.0.lease(now, want))
+        let ticket = self.frontier.lease(now, want);
+        self.answer(ticket)
     }
     fn fetched(&mut self, now: Time, batch: Vec<Fetched>) -> Ticket<FetchedReport> {
-        later(self.0.fetched(now, batch))
+        let ticket = self.frontier.fetched(now, batch);
+        self.answer(ticket)
     }
-    fn settle(&mut self, now: Time, batch: Vec<Settle>) -> Ticket<SettleReport> {
-        later(self.0.settle(now, batch))
+    fn settle(&mut self, now: Time, mut batch: Vec<Settle>) -> Ticket<SettleReport> {
+        let mut probe = self.probe();
+        for settle in &mut batch {
+            let open = probe.open;
+            probe.settled.insert(settle.token, open);
+            probe.visits.push(settle.visit.take());
+        }
+        drop(probe);
+        let ticket = self.frontier.settle(now, batch);
+        self.answer(ticket)
     }
     fn admit(&mut self, now: Time, url: &CanonicalUrl) -> Admission {
-        self.0.admit(now, url)
+        self.frontier.admit(now, url)
     }
     fn release(&mut self, now: Time, host: &HostKey, fetched: &Fetched) -> FetchedReport {
-        self.0.release(now, host, fetched)
+        self.frontier.release(now, host, fetched)
     }
     fn robots(&mut self, now: Time, url: &CanonicalUrl) -> RobotsView {
-        self.0.robots(now, url)
+        self.frontier.robots(now, url)
     }
     fn lease_wanted(&mut self, now: Time, fetcher: usize) -> Option<Lease> {
-        self.0.lease_wanted(now, fetcher)
+        self.frontier.lease_wanted(now, fetcher)
     }
     fn extend(&mut self, now: Time, tokens: &[Token], until: Time) -> Ticket<u32> {
-        later(self.0.extend(now, tokens, until))
+        let ticket = self.frontier.extend(now, tokens, until);
+        self.answer(ticket)
     }
     fn drain(&mut self, now: Time, drain: Drain) -> Ticket<LeaseReport> {
-        later(self.0.drain(now, drain))
+        let ticket = self.frontier.drain(now, drain);
+        self.answer(ticket)
     }
     fn next_wakeup(&self) -> Option<Time> {
-        self.0.next_wakeup()
+        self.frontier.next_wakeup()
     }
     fn pending(&self) -> u64 {
-        self.0.pending()
+        self.frontier.pending()
     }
     fn begin_commit(&mut self) -> Epoch {
-        self.0.begin_commit()
+        let closed = self.frontier.begin_commit();
+        self.probe().open = Epoch(closed.0 + 1);
+        closed
     }
     fn commit(&mut self, epoch: Epoch, marks: Vec<Mark>) -> Ticket<Result<CommitId, CommitError>> {
-        later(self.0.commit(epoch, marks))
+        let mut probe = self.probe();
+        probe.tried.push((epoch, marks.clone()));
+        let error = probe.errors.pop_front();
+        drop(probe);
+        match error {
+            Some(error) => self.answer(Ticket::Ready(Err(error))),
+            None => {
+                let ticket = self.frontier.commit(epoch, marks);
+                self.answer(ticket)
+            }
+        }
+    }
+    fn uncommitted_bytes(&self) -> u64 {
+        self.probe().bytes
+    }
+    fn fault(&self) -> Option<Arc<str>> {
+        self.probe().fault.clone()
     }
     fn stats(&self) -> FrontierStats {
-        self.0.stats()
+        self.frontier.stats()
     }
 }
 
@@ -145,9 +213,12 @@ impl Bench {
         let rules = Arc::new(rules);
         let (telemetry, bytes) = (telemetry(), Arc::new(AtomicU64::new(0)));
         let fingerprinter = Fingerprinter::new(1);
-        let frontier = MemFrontier::new((*rules).clone(), fingerprinter, 1);
-        let frontier: Box<dyn Frontier + Send> =
-            if setup.lazy { Box::new(Lazy(frontier)) } else { Box::new(frontier) };
+        let probe = Arc::new(Mutex::new(Probe::default()));
+        let frontier = Box::new(Probed {
+            frontier: MemFrontier::new((*rules).clone(), fingerprinter, 1),
+            lazy: setup.lazy,
+            probe: Arc::clone(&probe),
+        });
         let in_use = Arc::clone(&bytes);
         let lanes = setup.lanes.len();
         let desk = Desk::new(DeskParts {
@@ -162,13 +233,16 @@ impl Bench {
                 .collect(),
             lanes: setup.lanes,
             pages_max: setup.pages_max,
+            uncommitted_max: setup.uncommitted_max,
+            free_min: setup.free_min,
+            tally: setup.tally,
             restarts: setup.restarts,
             hints: Arc::default(),
             telemetry: Arc::clone(&telemetry),
             bytes: Arc::new(move || CreditUse { in_use: in_use.load(Ordering::Relaxed), max: 100 }),
             seed: 1,
         });
-        let mut bench = Self { desk, rules, telemetry, bytes, now: Time::ZERO, unread: Vec::new() };
+        let mut bench = Self { desk, rules, telemetry, bytes, probe, now: Time::ZERO, unread: Vec::new() };
         let mut links = Outlinks::default();
         for (host, page) in (0..setup.hosts).flat_map(|host| (0..setup.pages).map(move |page| (host, page))) {
             links.push_canonical(&format!("http://h{host}.test/{page}"));
@@ -213,6 +287,27 @@ impl Bench {
         let items = vec![Item::new(&token.0).expect("a number is JSON")];
         let answer = Answer::Handled { verdict: Verdict::Done, offer: None, items, title: None };
         self.desk.pages_handled(self.now, 0, worker, vec![(token, answer)]);
+    }
+
+    /// Answers a flush at every sink, and that what is durable by then was published.
+    pub(super) fn flushed(&mut self, epoch: Epoch) {
+        for sink in 0..self.desk.sinks.len() {
+            self.desk.flushed(self.now, sink, epoch, mark());
+        }
+        for _ in 0..self.desk.unpublished {
+            self.desk.published();
+        }
+    }
+
+    /// Gives back the credits of what was written.
+    pub(super) fn written(&mut self, orders: &Orders) {
+        for (sink, _, groups) in &orders.write {
+            self.desk.written(*sink, *groups, 0);
+        }
+    }
+
+    pub(super) fn probe(&self) -> MutexGuard<'_, Probe> {
+        self.probe.lock().expect("no test panics while it holds the lock")
     }
 
     pub(super) fn stale(&self) -> String {

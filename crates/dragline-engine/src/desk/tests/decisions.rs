@@ -1,15 +1,16 @@
 //! Checks each decision of the desk: credits, order, stale answers, commits, wake-ups.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use dragline_core::Wall;
-use dragline_core::frontier::Lease;
+use dragline_core::frontier::{Epoch, Lease};
 use dragline_core::report::Ended;
 use dragline_core::roster::WorkerId;
 use dragline_sink::Record;
 
 use super::super::*;
-use super::bench::{Bench, Setup, leases, mark, pages};
+use super::bench::{Bench, Setup, leases, pages};
 
 #[test]
 fn leases_fit_the_lanes_of_each_fetcher() {
@@ -157,9 +158,9 @@ fn a_commit_comes_a_second_after_its_first_record_never_beside_another_and_at_th
     let (orders, last) = settle(&mut bench, millis(2_500), &next.unwrap());
     assert_eq!(orders.flush, None);
     assert_eq!(bench.at(millis(9_000)).orders().flush, None, "the first is under way");
-    bench.desk.flushed(bench.now, 0, Epoch(0), mark());
+    bench.flushed(Epoch(0));
     assert_eq!(bench.orders().flush, Some(Epoch(1)), "due since 3.5 s");
-    bench.desk.flushed(bench.now, 0, Epoch(1), mark());
+    bench.flushed(Epoch(1));
     let (orders, none) = settle(&mut bench, millis(9_100), &last.unwrap());
     assert!(none.is_none());
     assert_eq!(
@@ -168,7 +169,7 @@ fn a_commit_comes_a_second_after_its_first_record_never_beside_another_and_at_th
         "at the end there is nothing to wait for"
     );
     assert_eq!(bench.orders().ended, None);
-    bench.desk.flushed(bench.now, 0, Epoch(2), mark());
+    bench.flushed(Epoch(2));
     assert_eq!(bench.orders().ended, Some(End::because(Ended::Finished)));
 }
 
@@ -181,7 +182,7 @@ fn the_desk_asks_to_be_woken_exactly_when_something_is_due() {
     let (_, lease) = leases(&orders).remove(0);
     assert_eq!(orders.wake_at, Some(millis(1_000)), "the commit of the offer; the host's only slot is taken");
     assert_eq!(bench.at(millis(1_000)).orders().wake_at, None, "everything waits for messages");
-    bench.desk.flushed(bench.now, 0, Epoch(0), mark());
+    bench.flushed(Epoch(0));
     bench.at(millis(1_200)).fetched(0, &lease);
     let orders = bench.orders();
     let (worker, token) = pages(&orders)[0];
@@ -190,7 +191,7 @@ fn the_desk_asks_to_be_woken_exactly_when_something_is_due() {
     assert_eq!(bench.orders().wake_at, Some(millis(2_200)), "the commit");
     assert!(leases(&bench.at(Time::from_micros(4_999_999)).orders()).is_empty());
     let (_, lease) = leases(&bench.at(millis(5_000)).orders()).remove(0);
-    bench.desk.flushed(bench.now, 0, Epoch(1), mark());
+    bench.flushed(Epoch(1));
     bench.at(millis(5_100)).fetched(0, &lease);
     bench.desk.pause(true);
     assert_eq!(bench.orders().wake_at, Some(millis(65_100)), "paused: only the handler's timeout is left");
@@ -211,7 +212,7 @@ fn giving_up_commits_what_was_settled() {
     for (sink, _, groups) in orders.write {
         bench.desk.written(sink, groups, 0);
     }
-    bench.desk.flushed(bench.now, 0, Epoch(0), mark());
+    bench.flushed(Epoch(0));
     let end = bench.orders().ended.expect("the last commit is done");
     assert_eq!((end.ended, end.problem.is_some()), (Ended::Failed, true));
     assert_eq!(bench.desk.status(bench.now).stats.done, 1);

@@ -1,12 +1,14 @@
 //! Asks of sessions: in order, in turns with the crawl, by the robots.txt the crawl knows, until it ends.
 
+use std::time::Duration;
+
 use dragline_core::digest::digest;
 use dragline_core::fetch::{FetchResponse, Phase};
-use dragline_core::frontier::{Drain, Fetched, Purpose, RobotsView, Trigger};
+use dragline_core::frontier::{Drain, Epoch, Fetched, Purpose, RobotsView, Trigger};
 use dragline_core::{CanonicalUrl, Outcome, SkipReason, Wall};
 
 use super::super::*;
-use super::bench::{Bench, Setup, leases, mark, pages};
+use super::bench::{Bench, Setup, leases, pages};
 
 const FAR: Time = Time::from_secs(1_000);
 
@@ -289,11 +291,9 @@ fn a_crawl_ends_while_sessions_wait_and_never_for_want_of_their_slots() {
     ask(&mut bench, 3, "http://h0.test/session");
     let orders = bench.orders();
     assert_eq!(told(&orders), [(3, "CrawlEnds".to_owned())], "a slot that is held keeps nothing up");
-    for (sink, _, groups) in orders.write {
-        bench.desk.written(sink, groups, 0);
-    }
-    bench.desk.flushed(bench.now, 0, Epoch(0), mark());
-    bench.desk.flushed(bench.now, 0, Epoch(1), mark());
+    bench.written(&orders);
+    bench.flushed(Epoch(0));
+    bench.flushed(Epoch(1));
     bench.orders();
     assert!(matches!(bench.desk.course, Course::Ended | Course::Closing(_)));
     release(&mut bench, 2);
