@@ -75,6 +75,10 @@ pub struct MemFrontier {
     /// The hosts of each part of a snapshot.
     pub(super) by_shard: Vec<Vec<HostId>>,
     pub(super) memory: Memory,
+    /// The host of the last URL that was discovered.
+    pub(super) recent: Option<HostId>,
+    /// A host whose plan is out of date until the end of the offer.
+    pub(super) unplanned: Option<HostId>,
     /// When this process's time began, for what is kept beyond it.
     pub(super) base: Wall,
     /// The empty chain, shared by every URL that no redirect led to.
@@ -117,6 +121,8 @@ impl MemFrontier {
             joined: Vec::new(),
             by_shard: vec![Vec::new(); durable::HOST_SHARDS.into()],
             memory: Memory::default(),
+            recent: None,
+            unplanned: None,
             base: Wall::default(),
             no_chain: Arc::new([]),
         }

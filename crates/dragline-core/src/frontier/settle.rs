@@ -209,7 +209,10 @@ impl MemFrontier {
             None if new.url.as_str().len() > self.rules.scope.url_bytes_max => {
                 self.refuse(LinkRefusal::TooLong, 1, &mut report.targets);
             }
-            None => self.discover(new, &mut report.targets),
+            None => {
+                self.discover(new, &mut report.targets);
+                self.plan_discovered();
+            }
             Some(standing) => {
                 self.count_duplicates(1, &mut report.targets);
                 self.lower_depth(new.fingerprint, standing, new.depth);

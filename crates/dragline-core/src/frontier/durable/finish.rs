@@ -155,7 +155,7 @@ impl Restorer {
         match part {
             Part::Url { fingerprint, .. } => {
                 if let Some(waiting) = self.waiting.remove(&(fingerprint, shard)) {
-                    let record = frontier.record_of(waiting.body, id, waiting.chunk);
+                    let record = frontier.record_of(waiting.body, id, 0);
                     queue(frontier, id, scheme, record);
                 }
                 Ok(())
@@ -218,7 +218,7 @@ fn queue(frontier: &mut MemFrontier, id: HostId, scheme: Scheme, record: crate::
 fn queue_returned(frontier: &mut MemFrontier, id: HostId, waiting: Waiting) {
     let since = waiting.returned.map_or(Time::ZERO, |at| frontier.time(at));
     let scheme = waiting.body.url.scheme();
-    let mut record = frontier.record_of(waiting.body, id, waiting.chunk);
+    let mut record = frontier.record_of(waiting.body, id, 0);
     record.was_leased = true;
     let number = frontier.urls.insert(record);
     let entry: Entry = frontier.entry(number, since);

@@ -33,12 +33,15 @@ pub struct Restorer {
     pub(super) adopted: Vec<(Fingerprint, CanonicalUrl)>,
     pub(super) last: u64,
     next_place: u64,
+    /// The host of the last URL.
+    recent: usize,
 }
 
 /// What is known of a host.
 #[derive(Debug)]
 pub(super) struct PastHost {
     pub(super) key: HostKey,
+    shard: u8,
     pub(super) clock: ClockImage,
     pub(super) urls_leased: u64,
     pub(super) origins: Vec<PastOrigin>,
@@ -67,8 +70,6 @@ pub(super) struct Waiting {
     pub(super) host: usize,
     /// Tells it from an earlier one of the same fingerprint; in order.
     pub(super) place: u64,
-    /// The chunk its next records must name.
-    pub(super) chunk: u64,
     /// Not before this time, when it was leased before.
     pub(super) returned: Option<Wall>,
 }
@@ -141,6 +142,7 @@ impl Restorer {
             adopted: Vec::new(),
             last: 0,
             next_place: 0,
+            recent: 0,
         }
     }
 
@@ -197,11 +199,15 @@ impl Restorer {
         self.origin(host, scheme).robots = RobotsImage::read(reader)?;
         for _ in 0..reader.count()? {
             let not_before = reader.wall()?;
-            self.wait(host, Body::read(reader)?, Some(not_before), 0);
+            let body = Body::read(reader)?;
+            self.wait(host, self.fingerprinter.of(&body.url), body, Some(not_before));
         }
         for _ in 0..reader.count()? {
             match reader.byte()? {
-                PART_URL => self.wait(host, Body::read(reader)?, None, 0),
+                PART_URL => {
+                    let body = Body::read(reader)?;
+                    self.wait(host, self.fingerprinter.of(&body.url), body, None);
+                }
                 PART_CHUNK => {
                     let (number, count) = (reader.number()?, reader.small()?);
                     self.chunks.insert(number, PastChunk { host, count, gone: Vec::new() });
@@ -236,9 +242,9 @@ impl Restorer {
             Record::New { body, .. } | Record::Renew { body } => {
                 let fingerprint = self.fingerprinter.of(&body.url);
                 self.stand(number, fingerprint, Standing::live(body.depth));
-                if number > self.host_numbers[usize::from(host_shard(&body.url.host_key()))] {
-                    let host = self.enter(&body.url.host_key());
-                    self.wait(host, body, None, 0);
+                let host = self.enter_of(&body.url);
+                if number > self.host_numbers[usize::from(self.hosts[host].shard)] {
+                    self.wait(host, fingerprint, body, None);
                 }
             }
             Record::Skip { fingerprint, reason, .. } => {
@@ -258,15 +264,14 @@ impl Restorer {
                 }
             }
             Record::Return { from, chunk, not_before, body } => {
-                let key = body.url.host_key();
+                let to = self.enter_of(&body.url);
                 let fingerprint = self.fingerprinter.of(&body.url);
                 if number > *self.host_numbers.get(usize::from(from)).ok_or(Malformed)? {
                     let (host, is_first) = self.leave(fingerprint, from, chunk)?;
                     self.hosts[host].urls_leased += u64::from(is_first);
                 }
-                if number > self.host_numbers[usize::from(host_shard(&key))] {
-                    let host = self.enter(&key);
-                    self.wait(host, body, Some(not_before), 0);
+                if number > self.host_numbers[usize::from(self.hosts[to].shard)] {
+                    self.wait(to, fingerprint, body, Some(not_before));
                 }
             }
             Record::End { fingerprint, disposition, was_leased, host_shard, chunk } => {
@@ -325,17 +330,25 @@ impl Restorer {
     }
 
     /// Adds a URL to those that wait, behind all others.
-    pub(super) fn wait(&mut self, host: usize, body: Body, returned: Option<Wall>, chunk: u64) {
-        let fingerprint = self.fingerprinter.of(&body.url);
+    fn wait(&mut self, host: usize, fingerprint: Fingerprint, body: Body, returned: Option<Wall>) {
         self.next_place += 1;
         let (place, scheme) = (self.next_place, body.url.scheme());
-        let shard = host_shard(&self.hosts[host].key);
-        let waiting = Waiting { body, host, place, chunk, returned };
+        let shard = self.hosts[host].shard;
+        let waiting = Waiting { body, host, place, returned };
         self.waiting.insert((fingerprint, shard), waiting);
         let origin = self.origin(host, scheme);
         if returned.is_none() {
             origin.parts.push(Part::Url { fingerprint, place });
         }
+    }
+
+    /// Returns the place of a URL's host; that of the last URL costs no look-up.
+    fn enter_of(&mut self, url: &CanonicalUrl) -> usize {
+        let is_same = |host: &PastHost| host.key.port == url.port() && *host.key.host == *url.host();
+        if !self.hosts.get(self.recent).is_some_and(is_same) {
+            self.recent = self.enter(&url.host_key());
+        }
+        self.recent
     }
 
     fn enter(&mut self, key: &HostKey) -> usize {
@@ -344,8 +357,8 @@ impl Restorer {
         }
         let at = self.hosts.len();
         self.host_ids.insert(key.clone(), at);
-        let (key, clock) = (key.clone(), ClockImage::default());
-        self.hosts.push(PastHost { key, clock, urls_leased: 0, origins: Vec::new() });
+        let (key, clock, shard) = (key.clone(), ClockImage::default(), host_shard(key));
+        self.hosts.push(PastHost { key, shard, clock, urls_leased: 0, origins: Vec::new() });
         at
     }
 
