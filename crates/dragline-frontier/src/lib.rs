@@ -12,6 +12,8 @@ pub mod log;
 mod meta;
 pub mod snapshot;
 
+#[cfg(feature = "mutants")]
+pub use durable::Mutant;
 pub use durable::{Background, CommitBody, Inline, LogFrontier, OpenError, OpenOptions, Opened};
 pub use error::LogError;
 pub use lock::{LockError, Owner, StateLock};

@@ -74,6 +74,8 @@ pub struct MemFrontier {
     pub(super) joined: Vec<(CanonicalUrl, CanonicalUrl)>,
     /// The hosts of each part of a snapshot.
     pub(super) by_shard: Vec<Vec<HostId>>,
+    #[cfg(feature = "mutants")]
+    pub(super) mutant: Option<super::Mutant>,
     pub(super) memory: Memory,
     /// The host of the last URL that was discovered.
     pub(super) recent: Option<HostId>,
@@ -120,6 +122,8 @@ impl MemFrontier {
             fault: None,
             joined: Vec::new(),
             by_shard: vec![Vec::new(); durable::HOST_SHARDS.into()],
+            #[cfg(feature = "mutants")]
+            mutant: None,
             memory: Memory::default(),
             recent: None,
             unplanned: None,

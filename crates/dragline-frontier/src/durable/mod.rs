@@ -12,6 +12,8 @@
 mod background;
 mod body;
 mod frontier;
+#[cfg(feature = "mutants")]
+mod mutant;
 mod open;
 mod shelf;
 mod snapshots;
@@ -20,4 +22,6 @@ mod storage;
 pub use background::{Background, Inline};
 pub use body::CommitBody;
 pub use frontier::LogFrontier;
+#[cfg(feature = "mutants")]
+pub use mutant::Mutant;
 pub use open::{OpenError, OpenOptions, Opened};

@@ -190,6 +190,8 @@ impl LogFrontier {
             snapshots: Snapshots::new(options.snapshot_after_bytes, named.map(|named| named.id), grown),
             durable: commit.as_ref().map_or(0, |commit| commit.last),
             closed: None,
+            #[cfg(feature = "mutants")]
+            mutant: None,
             now: Time::ZERO,
         };
         Ok(Opened { frontier, marks: body.map(|body| body.marks), cut_bytes: opened.cut_bytes })
