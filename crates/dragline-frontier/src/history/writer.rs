@@ -63,7 +63,7 @@ impl History {
     ///
     /// # Errors
     /// When something before the mark is gone, shorter or damaged, belongs to another run or was written by a newer
-    /// version: then nothing was changed. When the disk fails: then call it again.
+    /// version: then nothing was changed. When the disk fails: the next start goes on where this one ended.
     pub fn open(
         disk: Arc<dyn Disk>,
         dir: &Path,
