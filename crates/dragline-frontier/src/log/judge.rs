@@ -79,7 +79,7 @@ impl Judge {
             Some(next) if next.record != first => self.note(0, missing(next.record, first)),
             _ => {}
         }
-        if !adjoins || self.next != Some(begins) {
+        if self.next != Some(begins) {
             self.below = self.below.max(first.saturating_sub(1));
         }
         self.next = Some(begins);
@@ -304,6 +304,8 @@ mod tests {
     #[test]
     fn epochs_that_do_not_follow_one_another_are_not_believed() {
         check_behind(&[Block(4, 1), commit(0, 4)], Ok(Some(0)));
+        let older = [Seen::Commit(1, 3, 0, 0), Segment(5, 4, 0), Block(4, 1), Seen::Commit(0, 4, 3, 1)];
+        check_behind(&older, Ok(Some(1)));
         let damaged = Err("not all records of epoch 2 stand before its commit");
         check_behind(&[Block(4, 1), commit(2, 4)], damaged);
     }
