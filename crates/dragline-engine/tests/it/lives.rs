@@ -58,7 +58,7 @@ impl Place {
         Ok(Opened { frontier, run: RUN, seed, marks: opened.marks, io: io.clone() })
     }
 
-    /// Gathers the parts of a life: three files, and a handler that makes an item of each page.
+    /// Gathers the parts of a life: files of which one is numbered, and a handler that makes an item of each page.
     fn crawl(&self, web: &SimWeb, opened: Opened) -> CrawlBuilder {
         Crawl::builder()
             .rules(|ours| *ours = rules())
@@ -70,7 +70,7 @@ impl Place {
             .seed("http://h0.test/0")
             .route(Route::closure("handler", |page: &Page| follow(page, 1)))
             .sink(Box::new(self.sink(RecordKind::Page, "pages.jsonl")))
-            .sink(Box::new(self.sink(RecordKind::Item, "items.jsonl")))
+            .sink(Box::new(self.sink(RecordKind::Item, "items.jsonl").rotate_rows(4)))
             .sink(Box::new(self.sink(RecordKind::Skipped, "skipped.jsonl")))
             .opened(opened)
     }
@@ -94,10 +94,15 @@ fn begin(disk: &SimDisk, web: &SimWeb) -> Option<RunningCrawl> {
     started
 }
 
-/// The lines of a file by their URL, with `disposition` or `reason` as text.
-fn lines(disk: &SimDisk, name: &str) -> Vec<(String, String)> {
-    let text = String::from_utf8(disk.contents(Path::new("out").join(name)).unwrap()).unwrap();
-    assert!(text.is_empty() || text.ends_with('\n'), "{name} is torn");
+/// The lines of a sink's files by their URL, with `disposition` or `reason` as text.
+fn lines(disk: &SimDisk, sink: &str) -> Vec<(String, String)> {
+    let is_of = |path: &&PathBuf| path.starts_with("out") && path.to_string_lossy().contains(sink);
+    let mut text = String::new();
+    for path in disk.paths().iter().filter(is_of) {
+        assert_eq!(path.extension().unwrap(), "jsonl", "{} is not published", path.display());
+        text.push_str(&String::from_utf8(disk.contents(path).unwrap()).unwrap());
+        assert!(text.is_empty() || text.ends_with('\n'), "{} is torn", path.display());
+    }
     let line = |line: &str| {
         let value: serde_json::Value = serde_json::from_str(line).unwrap();
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
@@ -112,8 +117,7 @@ fn check_complete(disk: &SimDisk, web: &SimWeb, end: &CrawlEnd) {
     let report = &end.report;
     assert_eq!((report.ended.name(), &end.problem, report.pending), ("finished", &None, 0));
     assert!(report.adds_up(), "{report:?}");
-    let (pages, items, skipped) =
-        (lines(disk, "pages.jsonl"), lines(disk, "items.jsonl"), lines(disk, "skipped.jsonl"));
+    let (pages, items, skipped) = (lines(disk, "pages"), lines(disk, "items"), lines(disk, "skipped"));
     let mut ends = BTreeMap::new();
     for (url, end) in pages.iter().chain(&skipped) {
         assert_eq!(ends.insert(url, end), None, "{url} ended twice");
@@ -363,6 +367,8 @@ fn on_real_threads_and_a_real_disk_a_crawl_is_stopped_and_goes_on() {
     let end = live(false);
     let report = &end.report;
     assert_eq!((report.done, report.pending, report.totals.starts), (PAGES.into(), 0, 2));
-    let text = std::fs::read_to_string(folder.path().join("out/items.jsonl")).unwrap();
-    assert_eq!(text.lines().count(), usize::try_from(PAGES).unwrap());
+    let files = FileDisk.list(&folder.path().join("out")).unwrap();
+    let of_items = files.iter().filter(|path| path.to_string_lossy().contains("items-"));
+    let lines = of_items.map(|path| std::fs::read_to_string(path).unwrap().lines().count());
+    assert_eq!(lines.sum::<usize>(), usize::try_from(PAGES).unwrap());
 }
