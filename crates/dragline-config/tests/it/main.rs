@@ -4,3 +4,4 @@ mod mistakes;
 mod network;
 mod precedence;
 mod shipped;
+mod sinks;
