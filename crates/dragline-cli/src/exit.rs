@@ -34,7 +34,7 @@ impl Exit {
   2        the command line is wrong
   3        the configuration is wrong
   4        nothing could start: a port in use, the output folder, no seed that leads to a page
-  5        internal: an actor gave up after restarts
+  5        internal: an actor gave up after restarts (simulate: a promise was not kept)
   6        storage: results could not be written
   130,143  stopped at once by a second SIGINT or SIGTERM; the first finishes what is in flight";
 

@@ -10,6 +10,7 @@ mod log;
 mod output;
 mod progress;
 mod signals;
+mod simulate;
 mod sinks;
 
 use clap::Parser;
@@ -27,6 +28,7 @@ fn main() -> std::process::ExitCode {
         Command::Fetch(args) => fetch::run(&args),
         Command::Config { command } => config::run(&command),
         Command::Demo(args) => demo::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
     };
     match ended {
         Ok(exit) => exit.code(),

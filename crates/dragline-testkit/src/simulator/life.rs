@@ -84,8 +84,8 @@ impl Stage {
         if let Some(changes) = self.plan.write_fails.filter(|_| life == 0) {
             disk.fail_at(changes, std::io::ErrorKind::Other);
         }
-        let route = self.script.route(life, disk).pool(self.conditions.pool());
         let mut builder = self.conditions.builder(self.seed, &self.world, self.mutant);
+        let route = self.script.route(life, disk, &builder.session()).pool(self.conditions.pool());
         builder = builder.transport(Arc::new(self.web.clone())).route(route);
         for sink in sinks {
             builder = builder.sink_with_credits(Box::new(sink), self.conditions.sink_credits);

@@ -8,7 +8,7 @@ use dragline_core::CanonicalUrl;
 use super::{Evidence, Problems};
 use crate::simulator::conditions::BACKOFF_MAX;
 use crate::simulator::web::LoggedFetch;
-use crate::simulator::world::{RobotsKind, RobotsText};
+use crate::simulator::world::{Place, RobotsKind, RobotsText};
 
 /// What has been seen of one host in one life of the crawl.
 #[derive(Debug, Default)]
@@ -27,17 +27,25 @@ pub(super) fn is_errand(url: &CanonicalUrl) -> bool {
     url.path() == "/robots.txt" || url.path().starts_with("/robots-of-")
 }
 
+/// Whether the URL is one that only sessions ask for.
+pub(super) fn is_asked(evidence: &Evidence<'_>, url: &CanonicalUrl) -> bool {
+    matches!(evidence.world.find(url), Some((_, Place::Asked)))
+}
+
 pub(super) fn check(evidence: &Evidence<'_>, problems: &mut Problems) {
     let mut hosts: BTreeMap<(usize, String), Seen> = BTreeMap::new();
-    let mut all: Vec<Option<Duration>> = Vec::new();
+    let (mut all, mut sessions) = (Vec::new(), Vec::new());
     let mut life = 0;
     for fetch in evidence.fetches {
         if std::mem::replace(&mut life, fetch.life) != fetch.life {
             all.clear();
+            sessions.clear();
         }
-        enter(&mut all, fetch);
-        if all.len() > evidence.conditions.concurrency {
-            problems.add("concurrency", format!("{} fetches at {:?}", all.len(), fetch.began));
+        // Sessions have as many lanes beside those of the crawl.
+        let lanes = if is_asked(evidence, &fetch.url) { &mut sessions } else { &mut all };
+        enter(lanes, fetch);
+        if lanes.len() > evidence.conditions.concurrency {
+            problems.add("concurrency", format!("{} fetches at {:?}", lanes.len(), fetch.began));
         }
         let host = fetch.url.authority().to_owned();
         let seen = hosts.entry((fetch.life, host)).or_default();
