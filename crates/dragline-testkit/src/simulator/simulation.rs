@@ -111,6 +111,7 @@ impl Simulation {
                     disk = disk.crash(crash, self.seed.wrapping_add(lives as u64));
                     now += RESTART_AFTER;
                 }
+                (Life::Failed, _) => now += RESTART_AFTER,
                 (Life::Crashed, None) => problems.add("end", "the disk died by itself"),
                 (Life::Stuck(what), _) => problems.add("end", what),
             }
