@@ -7,7 +7,7 @@ use dragline_core::frontier::{MemFrontier, SnapshotPart};
 /// A snapshot is begun when the log behind the last has grown by as much, or by as much as the last one was long.
 pub(super) const SNAPSHOT_AFTER_BYTES: u64 = 64 << 20;
 /// Bytes of parts that go with one commit; one part more than that may.
-const PART_BYTES_MAX: usize = 8 << 20;
+const PART_BYTES_MAX: usize = 1 << 20;
 
 /// The part, behind those of the frontier, that says where the chunks stand.
 pub(super) const PLACES: u32 = SnapshotPart::COUNT;

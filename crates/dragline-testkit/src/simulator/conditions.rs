@@ -139,6 +139,12 @@ impl Conditions {
         }
     }
 
+    /// Returns how many fetches of pages a crash may waste.
+    pub(super) fn refetched_max(&self) -> usize {
+        let pages = self.pages_max.unwrap_or(2 * self.concurrency).max(1);
+        pages + self.uncommitted_max.unwrap_or(self.concurrency)
+    }
+
     /// Whether some URL may be too deep.
     pub(super) const fn depth_binds(&self) -> bool {
         self.depth_max < DEPTH_UNBOUND

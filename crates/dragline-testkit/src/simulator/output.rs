@@ -20,6 +20,7 @@ pub(super) struct Output {
     pub(super) skipped: Vec<(String, String)>,
     /// Files that are missing, and lines that are none.
     pub(super) damage: Vec<String>,
+    is_numbered: bool,
 }
 
 /// A URL that was settled by a fetch.
@@ -34,9 +35,9 @@ pub(super) struct PageLine {
 }
 
 impl Output {
-    /// Reads the files of a disk.
-    pub(super) fn read(disk: &SimDisk) -> Self {
-        let mut output = Self::default();
+    /// Reads the files of a disk; numbered ones are there only when they have rows.
+    pub(super) fn read(disk: &SimDisk, is_numbered: bool) -> Self {
+        let mut output = Self { is_numbered, ..Self::default() };
         for line in output.lines(disk, PAGES_FILE) {
             let end = match (text(&line, "disposition"), text(&line, "kind")) {
                 (disposition, kind) if kind.is_empty() => disposition,
@@ -86,7 +87,8 @@ impl Output {
             path.parent() == Some(Path::new(OUT)) && name.starts_with(stem)
         };
         let paths: Vec<PathBuf> = disk.paths().into_iter().filter(is_of_file).collect();
-        if paths.is_empty() {
+        // Numbered files are made for rows.
+        if paths.is_empty() && !self.is_numbered {
             self.damage.push(format!("{file} is missing"));
         }
         paths.iter().flat_map(|path| self.lines_of(disk, path)).collect()

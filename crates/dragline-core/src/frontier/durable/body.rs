@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::wire::{Malformed, Pen, Reader, Strand};
 use crate::frontier::state::UrlRecord;
-use crate::url::CanonicalUrl;
+use crate::url::{CanonicalUrl, Fingerprint, Fingerprinter};
 
 const SEED_IS_ITSELF: u8 = 1;
 const SEED: u8 = 1 << 1;
@@ -118,6 +118,35 @@ impl Body {
         let revisit = has(REVISIT).then(|| read_revisit(reader).map(Arc::new)).transpose()?;
         Ok(Self { url, depth, attempts, seed, label, data, referrer, chain, revisit })
     }
+}
+
+/// Passes over what [`write`] wrote and returns the fingerprint of the URL, for a fraction of what reading costs.
+pub(super) fn skim(reader: &mut Reader<'_>, fingerprinter: Fingerprinter) -> Result<Fingerprint, Malformed> {
+    let flags = reader.byte()?;
+    let has = |bit: u8| flags & bit != 0;
+    let fingerprint = fingerprinter.of_canonical(reader.text(Strand::Url)?);
+    reader.number()?;
+    if has(SEED) && !has(SEED_IS_ITSELF) {
+        reader.text(Strand::Other)?;
+    }
+    for _ in 0..u8::from(has(LABEL)) + u8::from(has(DATA)) {
+        reader.text(Strand::Note)?;
+    }
+    if has(REFERRER) {
+        reader.text(Strand::Referrer)?;
+    }
+    if has(CHAIN) {
+        for _ in 0..reader.count()? {
+            reader.text(Strand::Other)?;
+        }
+    }
+    if has(ATTEMPTS) {
+        reader.number()?;
+    }
+    if has(REVISIT) {
+        read_revisit(reader)?;
+    }
+    Ok(fingerprint)
 }
 
 fn read_revisit(reader: &mut Reader<'_>) -> Result<Revisit, Malformed> {

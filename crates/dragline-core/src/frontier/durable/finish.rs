@@ -65,7 +65,7 @@ impl Restorer {
                 frontier.adopted.insert(fingerprint, seed);
             }
         }
-        let mut returned: Vec<Vec<Waiting>> = self.hosts.iter().map(|_| Vec::new()).collect();
+        let mut returned: Vec<Vec<Box<Waiting>>> = self.hosts.iter().map(|_| Vec::new()).collect();
         for host in std::mem::take(&mut self.hosts) {
             let id = enter(&mut frontier, &host);
             for origin in host.origins {
@@ -215,7 +215,7 @@ fn queue(frontier: &mut MemFrontier, id: HostId, scheme: Scheme, record: crate::
     frontier.work[id.index()].origin_mut(scheme).push_fresh(entry);
 }
 
-fn queue_returned(frontier: &mut MemFrontier, id: HostId, waiting: Waiting) {
+fn queue_returned(frontier: &mut MemFrontier, id: HostId, waiting: Box<Waiting>) {
     let since = waiting.returned.map_or(Time::ZERO, |at| frontier.time(at));
     let scheme = waiting.body.url.scheme();
     let mut record = frontier.record_of(waiting.body, id, 0);

@@ -8,7 +8,7 @@ use super::host::{ClockImage, RobotsImage};
 use super::journal::{BlockKind, JournalBlock};
 use super::note::{HOST_SHARDS, host_shard};
 use super::record::{Record, read_host, read_scheme};
-use super::shelf::Chunk;
+use super::shelf::ChunkTitle;
 use super::snapshot::{PART_CHUNK, PART_URL, SnapshotPart};
 use super::wire::{Malformed, Reader, Strand};
 use crate::frontier::seen::{SeenSet, Standing};
@@ -27,7 +27,8 @@ pub struct Restorer {
     global_number: u64,
     pub(super) hosts: Vec<PastHost>,
     host_ids: Map<HostKey, usize>,
-    pub(super) waiting: Map<(Fingerprint, u8), Waiting>,
+    /// Boxed: the table moves its entries when it grows.
+    pub(super) waiting: Map<(Fingerprint, u8), Box<Waiting>>,
     pub(super) chunks: Map<u64, PastChunk>,
     pub(super) joined: Vec<(CanonicalUrl, CanonicalUrl)>,
     pub(super) adopted: Vec<(Fingerprint, CanonicalUrl)>,
@@ -226,7 +227,8 @@ impl Restorer {
     pub fn replay(&mut self, block: &JournalBlock) -> Result<(), RestoreError> {
         self.last = self.last.max(block.first + u64::from(block.count).saturating_sub(1));
         if block.kind == BlockKind::Chunk {
-            let applied = Chunk::read(&block.payload).and_then(|chunk| self.apply_chunk(block.first, &chunk));
+            let title = ChunkTitle::read(&block.payload, self.fingerprinter);
+            let applied = title.and_then(|title| self.apply_chunk(block.first, &title));
             return applied.map_err(|Malformed| RestoreError::Record { number: block.first });
         }
         let mut reader = Reader::new(&block.payload);
@@ -297,16 +299,16 @@ impl Restorer {
         Ok(())
     }
 
-    fn apply_chunk(&mut self, number: u64, chunk: &Chunk) -> Result<(), Malformed> {
+    fn apply_chunk(&mut self, number: u64, chunk: &ChunkTitle) -> Result<(), Malformed> {
         let shard = host_shard(&chunk.host);
         if number <= self.host_numbers[usize::from(shard)] {
             return Ok(());
         }
-        for (earlier, body) in &chunk.bodies {
-            self.leave(self.fingerprinter.of(&body.url), shard, *earlier)?;
+        for (earlier, fingerprint) in &chunk.urls {
+            self.leave(*fingerprint, shard, *earlier)?;
         }
         let host = self.enter(&chunk.host);
-        let count = u32::try_from(chunk.bodies.len()).map_err(|_| Malformed)?;
+        let count = u32::try_from(chunk.urls.len()).map_err(|_| Malformed)?;
         self.chunks.insert(number, PastChunk { host, count, gone: Vec::new() });
         self.origin(host, chunk.scheme).parts.push(Part::Chunk(number));
         Ok(())
@@ -335,7 +337,7 @@ impl Restorer {
         let (place, scheme) = (self.next_place, body.url.scheme());
         let shard = self.hosts[host].shard;
         let waiting = Waiting { body, host, place, returned };
-        self.waiting.insert((fingerprint, shard), waiting);
+        self.waiting.insert((fingerprint, shard), Box::new(waiting));
         let origin = self.origin(host, scheme);
         if returned.is_none() {
             origin.parts.push(Part::Url { fingerprint, place });
