@@ -30,6 +30,18 @@ pub struct Revisit {
     pub interval_secs: u64,
 }
 
+impl Revisit {
+    /// Returns the fields that ask for the page only if it has changed; none when the last visit gave nothing to ask by.
+    ///
+    /// # Source
+    /// RFC 9110 sections 13.1.2 and 13.1.3; who knows both sends both.
+    pub fn conditions(&self) -> Vec<(Box<str>, Box<str>)> {
+        let field = |name: &str, value: &Option<Box<str>>| Some((name.into(), value.clone()?));
+        let by_tag = field("If-None-Match", &self.etag);
+        by_tag.into_iter().chain(field("If-Modified-Since", &self.last_modified)).collect()
+    }
+}
+
 /// A URL that waits, apart from its place in the frontier.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::frontier) struct Body {

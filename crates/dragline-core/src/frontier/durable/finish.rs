@@ -80,7 +80,7 @@ impl Restorer {
         }
         for (at, mut waiting) in (0..).zip(returned) {
             waiting.sort_unstable_by_key(|waiting| (waiting.returned, waiting.place));
-            waiting.into_iter().for_each(|waiting| queue_returned(&mut frontier, HostId(at), waiting));
+            waiting.into_iter().for_each(|waiting| queue_returned(&mut frontier, HostId(at), *waiting));
         }
         frontier.counts = recount(&frontier, &counts)?;
         for id in (0..).take(frontier.work.len()).map(HostId) {
@@ -215,7 +215,7 @@ fn queue(frontier: &mut MemFrontier, id: HostId, scheme: Scheme, record: crate::
     frontier.work[id.index()].origin_mut(scheme).push_fresh(entry);
 }
 
-fn queue_returned(frontier: &mut MemFrontier, id: HostId, waiting: Box<Waiting>) {
+fn queue_returned(frontier: &mut MemFrontier, id: HostId, waiting: Waiting) {
     let since = waiting.returned.map_or(Time::ZERO, |at| frontier.time(at));
     let scheme = waiting.body.url.scheme();
     let mut record = frontier.record_of(waiting.body, id, 0);
