@@ -70,7 +70,7 @@ fn a_second_signal_stops_at_once_with_the_code_of_the_signal() {
 fn a_limit_of_file_sizes_ends_the_crawl_and_names_the_file() {
     let (place, server) = (Place::new(), many_pages());
     // 32 KiB; a line for each of 500 pages needs several times as much.
-    let crawl = place.start_after("ulimit -f 64", &[&CRAWL[..], &[&server.url("/")]].concat());
+    let crawl = place.start_after("ulimit -f 64", &[&CRAWL[..], &[server.url("/").as_str()]].concat());
     crawl.wait().assert(6, &["error: ", "out/pages.jsonl reached the file size limit", "failed: "]);
 }
 
