@@ -342,6 +342,21 @@ async fn a_panic_on_the_thread_of_the_disk_ends_the_crawl() {
     check_complete(&next, &web, &end);
 }
 
+#[actix_rt::test]
+async fn a_panic_of_another_job_there_ends_it_too() {
+    tokio::time::pause();
+    let (web, disk) = (web(1, PAGES, LATENCY), SimDisk::new(1));
+    let (place, io) = (Place::on(&disk), Io::inline());
+    let opened = place.open(&io, Arc::new(io.clone())).unwrap();
+    let running = place.crawl(&web, opened).build().unwrap().start().unwrap();
+    tokio::time::sleep(2 * LATENCY).await;
+    io.run(Box::new(|| panic!("as the test wants")));
+    match end_of(running).await.problem {
+        Some(Problem::Storage(what)) => assert!(what.ends_with("a bug: as the test wants"), "{what}"),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn on_real_threads_and_a_real_disk_a_crawl_is_stopped_and_goes_on() {
     let folder = tempfile::tempdir().unwrap();
