@@ -4,7 +4,7 @@ use dragline::config::{Origins, Plan};
 use dragline::console::{Console, Serving};
 use dragline::core::report::{Ended, grouped, short_duration};
 use dragline::core::{SkipReason, Wall};
-use dragline::engine::{Clock, CrawlBuilder, CrawlEnd, Problem, Signal, Tasks};
+use dragline::engine::{Clock, CrawlBuilder, CrawlEnd, Problem, Signal, StartError, Tasks};
 
 use crate::args::{RunArgs, ShowArgs};
 use crate::exit::{Exit, Fault};
@@ -35,7 +35,7 @@ pub(crate) fn crawl(plan: &Plan, origins: Origins, show: &ShowArgs) -> Result<Ex
     greet(plan, console.as_ref());
     let crawl = builder.build().map_err(|errors| Fault::new(Exit::Config, errors))?;
     let end = dragline::actix::System::new().block_on(async {
-        let running = crawl.start().map_err(Fault::nothing_started)?;
+        let running = crawl.start().map_err(of_start)?;
         let handle = running.handle();
         let serving = console.map(|console| console.serve(handle.clone())).transpose();
         let serving: Option<Serving> = serving.map_err(Fault::nothing_started)?;
@@ -58,6 +58,15 @@ pub(crate) fn crawl(plan: &Plan, origins: Origins, show: &ShowArgs) -> Result<Ex
         folder.map(|_| end).map_err(of_output)
     })?;
     Ok(judge(&end))
+}
+
+/// Says what the program ends with when the crawl could not start.
+fn of_start(error: StartError) -> Fault {
+    match error {
+        StartError::Sink(error) => of_output(error.into()),
+        StartError::State(error) => Fault::new(Exit::Storage, error),
+        error => Fault::nothing_started(error),
+    }
 }
 
 /// Keeps the admin server up for a last scrape, unless a signal says enough.

@@ -121,8 +121,10 @@ fn line(status: &Status, before: Option<&Status>) -> String {
     let fetches = u32::try_from(status.totals.fetches - fetches_before).unwrap_or(u32::MAX);
     let rate = f64::from(fetches) / secs;
     let percent = if settled == 0 { 0.0 } else { ratio(failed, settled) * 100.0 };
+    let waits = status.waits_for_space.as_ref().map(|what| format!("waits for space: {what}  "));
     let mut line = format!(
-        "{} done  {} ready  {} waiting  {} in flight  {rate:.1}/s  {percent:.1}% failed",
+        "{}{} done  {} ready  {} waiting  {} in flight  {rate:.1}/s  {percent:.1}% failed",
+        waits.unwrap_or_default(),
         grouped(stats.done),
         grouped(stats.urls.ready),
         grouped(stats.urls.delayed + stats.urls.retry_wait),

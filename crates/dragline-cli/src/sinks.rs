@@ -6,7 +6,7 @@ use dragline::config::{Plan, SinkKind, SinkPlan, SinkRecords};
 use dragline::core::frontier::RunId;
 use dragline::disk::{Disk, FileDisk};
 use dragline::engine::{CrawlBuilder, fresh_seed};
-use dragline::sink::{Earlier, FileSink, OutputError, OutputFolder, OwnSinks, RecordKind, Sink};
+use dragline::sink::{Earlier, FileSink, OutputError, OutputFolder, OwnSinks, RecordKind};
 
 use crate::exit::{Exit, Fault};
 
@@ -26,14 +26,12 @@ pub(crate) fn open(plan: &Plan, mut builder: CrawlBuilder) -> Result<(OutputFold
     }));
     let earlier = if plan.output.fresh { Earlier::Replace } else { Earlier::Refuse };
     let names: Vec<_> = sinks.iter().map(|(sink, _)| sink.names()).collect();
-    let folder = OutputFolder::open(disk, &plan.output.dir, run, earlier, &names).map_err(of_output)?;
-    for (mut sink, credits) in sinks {
-        // Stands in for the engine, which does not begin sinks yet. It goes when the engine does: beginning a sink twice
-        // before its first record is harmless.
-        sink.begin(run).map_err(|error| of_output(error.into()))?;
+    let folder = OutputFolder::open(Arc::clone(&disk), &plan.output.dir, run, earlier, &names);
+    let folder = folder.map_err(of_output)?;
+    for (sink, credits) in sinks {
         builder = builder.sink_with_credits(Box::new(sink), credits);
     }
-    Ok((folder, builder))
+    Ok((folder, builder.run_id(run).watch_space(disk, [plan.output.dir.clone()])))
 }
 
 fn set_up(plan: &SinkPlan, whole: &Plan, disk: &Arc<dyn Disk>) -> FileSink {

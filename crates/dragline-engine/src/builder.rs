@@ -10,6 +10,7 @@ use std::time::Duration;
 use dragline_config::{ActorsPlan, HandlerPlan, LogUrls, NetworkPlan, Origins, Plan};
 use dragline_core::CanonicalUrl;
 use dragline_core::fetch::{FetchLimits, HttpVersion};
+use dragline_core::frontier::RunId;
 use dragline_core::guard;
 use dragline_core::report::TOTALS_MARK;
 use dragline_core::restart::RestartRules;
@@ -64,6 +65,7 @@ pub struct CrawlBuilder {
     pub(crate) placement: Option<Placement>,
     pub(crate) transport: Option<Arc<dyn TransportFactory>>,
     pub(crate) restarts: RestartRules,
+    pub(crate) run: Option<RunId>,
     pub(crate) seed: Option<u64>,
     pub(crate) log_events: Option<LogEvents>,
     pub(crate) log_urls: LoggedUrls,
@@ -108,6 +110,7 @@ impl CrawlBuilder {
             placement: None,
             transport: None,
             restarts: restarts(&plan.actors),
+            run: None,
             seed: None,
             log_events: None,
             log_urls: match plan.log.urls {
@@ -291,6 +294,12 @@ impl CrawlBuilder {
     /// Sets the run's seed, so that it draws the same chances again; by default it is drawn from the system.
     pub const fn run_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Names the run to its sinks, unless a frontier was opened that has its name; by default it is drawn from the seed.
+    pub const fn run_id(mut self, run: RunId) -> Self {
+        self.run = Some(run);
         self
     }
 

@@ -112,7 +112,7 @@ fn begin(parts: &mut CrawlBuilder, placement: Placement, clock: Clock) -> Result
         Some(opened) => opened,
         None => {
             let io = placement.io().map_err(StartError::Thread)?;
-            Opened::in_memory(&parts.rules, parts.seed.unwrap_or_else(fresh_seed), io)
+            Opened::in_memory(&parts.rules, parts.run, parts.seed.unwrap_or_else(fresh_seed), io)
         }
     };
     for (folder, error) in parts.room.iter().flat_map(Room::blind) {

@@ -6,6 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 
+use dragline_frontier::Background;
+
 use crate::spawn;
 use crate::words::panic_message;
 
@@ -56,10 +58,17 @@ impl Io {
         Self { line: None, failure: Arc::default() }
     }
 
+    /// Returns what the job said that panicked.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(|what| &**what)
+    }
+}
+
+impl Background for Io {
     /// Runs a job behind those that were given before. One that comes after a panic is dropped.
     ///
     /// Blocks while 64 jobs wait.
-    pub fn run(&self, job: Box<dyn FnOnce() + Send>) {
+    fn run(&self, job: Box<dyn FnOnce() + Send>) {
         let Some(line) = &self.line else {
             if self.failure.get().is_none() {
                 run_noting(job, &self.failure);
@@ -69,11 +78,6 @@ impl Io {
         if line.send(job).is_err() {
             tracing::debug!(target: "dragline::actor", "a job for the disk came after its thread had died");
         }
-    }
-
-    /// Returns what the job said that panicked.
-    pub fn failure(&self) -> Option<&str> {
-        self.failure.get().map(|what| &**what)
     }
 }
 

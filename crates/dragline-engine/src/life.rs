@@ -38,10 +38,11 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Makes a frontier in memory, which lives once.
-    pub(crate) fn in_memory(rules: &CrawlRules, seed: u64, io: Io) -> Self {
+    /// Makes a frontier in memory, which lives once; the run's name is drawn from the seed unless it has one.
+    pub(crate) fn in_memory(rules: &CrawlRules, run: Option<RunId>, seed: u64, io: Io) -> Self {
         let frontier = Box::new(MemFrontier::new(rules.clone(), Fingerprinter::new(seed), seed));
-        Self { frontier, run: RunId(Chance::new(seed).fork()), seed, marks: None, io }
+        let run = run.unwrap_or_else(|| RunId(Chance::new(seed).fork()));
+        Self { frontier, run, seed, marks: None, io }
     }
 }
 

@@ -48,8 +48,12 @@ pub(crate) struct WriteRecords {
 }
 
 /// Asks a sink to make durable what came before.
-#[derive(Debug)]
-pub(crate) struct Flush(pub(crate) Epoch);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flush {
+    pub(crate) epoch: Epoch,
+    /// Whether no other comes, so that the sink seals what is open.
+    pub(crate) is_last: bool,
+}
 
 /// Tells a sink that the commit of an epoch is durable, so that what its mark calls sealed may be published.
 #[derive(Debug)]

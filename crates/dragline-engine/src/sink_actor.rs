@@ -33,8 +33,8 @@ pub(crate) struct SinkActor {
     held: usize,
     /// An epoch that is durable and was not published for want of space; asked for before the one to flush.
     unpublished: Option<Epoch>,
-    /// An epoch that there was no space to flush.
-    unflushed: Option<Epoch>,
+    /// What was asked for and there was no space to flush.
+    unflushed: Option<Flush>,
     /// The timer that tries again, while there is no space.
     waiting: Option<SpawnHandle>,
 }
@@ -91,7 +91,10 @@ impl SinkActor {
             self.unpublished = None;
             self.supervisor.send(Published);
         }
-        if let Some(epoch) = self.unflushed {
+        if let Some(Flush { epoch, is_last }) = self.unflushed {
+            if is_last {
+                self.sink.seal();
+            }
             let mark = self.sink.flush(epoch)?;
             self.unflushed = None;
             self.supervisor.send(Flushed { sink: self.index, epoch, mark });
@@ -135,9 +138,9 @@ impl Handler<WriteRecords> for SinkActor {
 impl Handler<Flush> for SinkActor {
     type Result = ();
 
-    fn handle(&mut self, Flush(epoch): Flush, ctx: &mut Context<Self>) {
+    fn handle(&mut self, flush: Flush, ctx: &mut Context<Self>) {
         self.mailbox.started();
-        self.unflushed = Some(epoch);
+        self.unflushed = Some(flush);
         self.proceed(&[], ctx);
     }
 }

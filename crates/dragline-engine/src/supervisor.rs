@@ -175,7 +175,8 @@ impl Supervisor {
             self.sinks.iter().for_each(|sink| sink.send(Publish(epoch)));
         }
         if let Some(epoch) = orders.flush {
-            self.sinks.iter().for_each(|sink| sink.send(Flush(epoch)));
+            let flush = Flush { epoch, is_last: orders.seal };
+            self.sinks.iter().for_each(|sink| sink.send(flush));
         }
         for (route, worker) in orders.abandon {
             self.workers.remove(&(route, worker));

@@ -36,6 +36,7 @@ impl Desk {
         if self.is_closing() {
             // The last flush of a crawl is ordered here and nowhere else.
             self.commits.close();
+            self.orders.seal = true;
         }
         let epoch = self.frontier.begin_commit();
         let own = self.tally.mark(now);

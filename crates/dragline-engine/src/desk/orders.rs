@@ -87,6 +87,8 @@ pub(crate) struct Orders {
     pub(crate) publish: Option<Epoch>,
     /// Sinks flush this epoch.
     pub(crate) flush: Option<Epoch>,
+    /// It is the last one: sinks seal what is open.
+    pub(crate) seal: bool,
     /// Workers to start, by route, not before a time.
     pub(crate) start: Vec<(usize, WorkerId, Time)>,
     /// Workers whose thread is lost, by route.

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use actix::{Context, Handler};
+use dragline_frontier::Background;
 
 use super::Supervisor;
 use crate::desk::Problem;
