@@ -104,9 +104,14 @@ pub(crate) struct RunArgs {
     /// Folder of the results (key `output.dir`)
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Replace the results of an earlier run in that folder
+    /// Start over: remove state and results of an earlier run, and nothing else. Without it a crawl that was cut short
+    /// goes on
     #[arg(long)]
     pub(crate) fresh: bool,
+    /// Folder of the state, from which a crawl goes on that was cut short; without it `state` in the folder of the
+    /// results (key `state.dir`)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
     /// Links from a seed (key `scope.depth_max`)
     #[arg(long, value_name = "N")]
     pub(crate) depth: Option<u32>,

@@ -10,7 +10,7 @@ mod log;
 mod output;
 mod progress;
 mod signals;
-mod sinks;
+mod state;
 
 use clap::Parser;
 

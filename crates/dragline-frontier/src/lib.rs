@@ -3,6 +3,7 @@
 //! Every change of the machine is a numbered record. A commit makes the records of one epoch durable together with the
 //! marks of all sinks; after a crash the log is replayed to its last good commit, and nothing of it is lost or done twice.
 
+mod clear;
 mod durable;
 mod error;
 mod file;
@@ -12,6 +13,7 @@ pub mod log;
 mod meta;
 pub mod snapshot;
 
+pub use clear::clear;
 pub use durable::{Background, CommitBody, Inline, LogFrontier, OpenError, OpenOptions, Opened};
 pub use error::LogError;
 pub use lock::{LockError, Owner, StateLock};

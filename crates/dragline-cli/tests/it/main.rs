@@ -1,6 +1,7 @@
 //! Tests of the `dragline` program itself, as people run it: real processes, real sockets on loopback, real files.
 
 mod demo;
+mod disk_limits;
 mod documentation;
 mod endings;
 mod fetch_kit;
@@ -13,6 +14,8 @@ mod fetching;
 mod hostile;
 mod hostile_run;
 mod http;
+mod kill;
+mod large_site;
 mod logging;
 mod manners;
 mod nginx;
@@ -22,4 +25,5 @@ mod prometheus;
 mod refusals;
 mod results;
 mod scope;
+mod state;
 mod walk;

@@ -46,13 +46,26 @@ impl Place {
         arguments: &[A],
         change: impl FnOnce(&mut Command),
     ) -> Running {
-        let file = |name: &str| File::create(self.path(name)).expect("the folder can be written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_dragline"));
-        command.args(arguments).current_dir(self.0.path()).env_clear().env("HOME", self.0.path());
-        command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
+        command.args(arguments).env_clear();
         change(&mut command);
+        self.spawn(command)
+    }
+
+    fn spawn(&self, mut command: Command) -> Running {
+        let file = |name: &str| File::create(self.path(name)).expect("the folder can be written");
+        command.current_dir(self.0.path()).env("HOME", self.0.path());
+        command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
         let child = ChildGuard::start(&mut command).expect("the program starts");
         Running { child, folder: self.0.path().to_owned() }
+    }
+
+    /// Starts `dragline` with these arguments by way of a shell that does something before.
+    pub(crate) fn start_behind<A: AsRef<OsStr>>(&self, script: &str, arguments: &[A]) -> Running {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("{script}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_dragline")]);
+        command.args(arguments).env_clear();
+        self.spawn(command)
     }
 
     /// Starts a crawl of loopback into the folder `out`: no gaps, quick retries, no admin server.
@@ -107,6 +120,20 @@ impl Running {
             said || ended
         });
         assert!(said, "it never says {words:?}:\n{}", self.stderr());
+    }
+
+    /// Returns its number.
+    pub(crate) fn pid(&mut self) -> u32 {
+        self.child.child().id()
+    }
+
+    /// Kills it when `after` has passed, and returns whether it lived so long.
+    pub(crate) fn kill_after(&mut self, after: Duration) -> bool {
+        let lives = self.child.wait(after).expect("the system knows its children").is_none();
+        if lives {
+            self.child.kill().expect("it can be killed");
+        }
+        lives
     }
 
     /// Sends a signal, named as for `kill`.
