@@ -5,12 +5,16 @@ mod config;
 mod crawl;
 mod demo;
 mod exit;
+mod explain;
+mod export;
 mod fetch;
 mod log;
+mod look;
 mod output;
 mod progress;
 mod signals;
 mod state;
+mod status;
 
 use clap::Parser;
 
@@ -25,6 +29,9 @@ fn main() -> std::process::ExitCode {
     let ended = match cli.command {
         Command::Run(args) => crawl::run(&args),
         Command::Fetch(args) => fetch::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Config { command } => config::run(&command),
         Command::Demo(args) => demo::run(&args),
     };

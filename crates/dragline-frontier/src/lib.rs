@@ -14,7 +14,9 @@ mod meta;
 pub mod snapshot;
 
 pub use clear::clear;
-pub use durable::{Background, CommitBody, Inline, LogFrontier, OpenError, OpenOptions, Opened};
+pub use durable::{
+    Background, CommitBody, Inline, Inspected, LogFrontier, OpenError, OpenOptions, Opened, inspect,
+};
 pub use error::LogError;
 pub use lock::{LockError, Owner, StateLock};
 pub use meta::Meta;

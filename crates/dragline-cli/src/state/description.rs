@@ -72,6 +72,11 @@ impl Description {
         }
     }
 
+    /// Returns the seeds that are kept by name.
+    pub(crate) fn seeds(&self) -> impl Iterator<Item = &str> {
+        self.seeds.iter().map(String::as_str)
+    }
+
     /// Returns the text that is kept.
     pub(crate) fn to_text(&self) -> String {
         serde_json::to_string(self).expect("texts and numbers are JSON")

@@ -29,7 +29,7 @@ pub(crate) fn of_log(error: LogError) -> Fault {
 }
 
 /// Says what the program ends with when the frontier cannot be opened.
-pub(super) fn of_open(error: OpenError) -> Fault {
+pub(crate) fn of_open(error: OpenError) -> Fault {
     let exit = match &error {
         OpenError::Log(error) => of_log_exit(error),
         _ => Exit::Storage,

@@ -14,4 +14,5 @@ mod finished;
 mod sinks;
 
 pub(crate) use begin::{Begun, Ready, begin, refuse_earlier};
-pub(crate) use faults::{of_output, of_start};
+pub(crate) use description::Description;
+pub(crate) use faults::{of_log, of_open, of_output, of_start};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use dragline::core::Time;
 use dragline::core::chance::Chance;
 use dragline::engine::Clock;
+use dragline_testkit::{Reply, Server, Site};
 
 use crate::large_site::{AGAIN_MAX, LargeSite};
 use crate::process::{PATIENCE, Place};
@@ -53,6 +54,29 @@ fn a_crawl_that_is_killed_a_hundred_times_loses_and_doubles_nothing() {
     // Past the harness's capture: what was measured is never silent.
     drop(std::io::stderr().lock().write_all(said.as_bytes()));
     assert!(median < RESUME, "half of the lives took {median:?} or more to their first fetch");
+}
+
+#[test]
+fn a_start_can_be_killed_at_any_moment() {
+    let server = Server::start(Site::new().on("/", Reply::html("home"))).expect("a loopback port is free");
+    let url = server.url("/").to_string();
+    let usual = ["run", "--allow-net=127.0.0.0/8", "--listen=", "--out=out", "--delay=0s", "--quiet", &url];
+    let place = Place::new();
+    for millis in 0..30 {
+        let moment = Duration::from_millis(2 * millis);
+        let new = Place::new();
+        new.start(&usual).kill_after(moment);
+        new.start(&usual).wait().assert(0, &["finished"]);
+        assert_eq!(new.results().count("done"), 1);
+        // What a fresh start has removed in part is gone on with, or refused with the way out.
+        place.start(&[&usual[..], &["--fresh"]].concat()).kill_after(moment);
+        let again = place.start(&usual).wait();
+        if again.code != 0 {
+            again.assert(again.code, &["--fresh"]);
+            place.start(&[&usual[..], &["--fresh"]].concat()).wait().assert(0, &["finished"]);
+        }
+        assert_eq!(place.results().count("done"), 1);
+    }
 }
 
 /// Crawls the site to its end, killed on the way as often as is left of the kills, and judges it.

@@ -17,6 +17,7 @@ mod http;
 mod kill;
 mod large_site;
 mod logging;
+mod looking;
 mod manners;
 mod nginx;
 mod observed;

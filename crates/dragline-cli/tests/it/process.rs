@@ -46,26 +46,31 @@ impl Place {
         arguments: &[A],
         change: impl FnOnce(&mut Command),
     ) -> Running {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dragline"));
-        command.args(arguments).env_clear();
+        let mut command = self.command(env!("CARGO_BIN_EXE_dragline"));
+        command.args(arguments);
         change(&mut command);
         self.spawn(command)
     }
 
-    fn spawn(&self, mut command: Command) -> Running {
-        let file = |name: &str| File::create(self.path(name)).expect("the folder can be written");
-        command.current_dir(self.0.path()).env("HOME", self.0.path());
-        command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
-        let child = ChildGuard::start(&mut command).expect("the program starts");
-        Running { child, folder: self.0.path().to_owned() }
-    }
-
     /// Starts `dragline` with these arguments by way of a shell that does something before.
     pub(crate) fn start_behind<A: AsRef<OsStr>>(&self, script: &str, arguments: &[A]) -> Running {
-        let mut command = Command::new("/bin/sh");
+        let mut command = self.command("/bin/sh");
         command.args(["-c", &format!("{script}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_dragline")]);
-        command.args(arguments).env_clear();
+        command.args(arguments);
         self.spawn(command)
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let file = |name: &str| File::create(self.path(name)).expect("the folder can be written");
+        let mut command = Command::new(program);
+        command.current_dir(self.0.path()).env_clear().env("HOME", self.0.path());
+        command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
+        command
+    }
+
+    fn spawn(&self, mut command: Command) -> Running {
+        let child = ChildGuard::start(&mut command).expect("the program starts");
+        Running { child, folder: self.0.path().to_owned() }
     }
 
     /// Starts a crawl of loopback into the folder `out`: no gaps, quick retries, no admin server.

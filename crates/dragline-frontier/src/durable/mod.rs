@@ -12,6 +12,7 @@
 mod background;
 mod body;
 mod frontier;
+mod inspect;
 mod open;
 mod shelf;
 mod snapshots;
@@ -20,4 +21,5 @@ mod storage;
 pub use background::{Background, Inline};
 pub use body::CommitBody;
 pub use frontier::LogFrontier;
+pub use inspect::{Inspected, inspect};
 pub use open::{OpenError, OpenOptions, Opened};
