@@ -7,10 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dragline_testkit::real;
+use dragline_testkit::{real, wait_until};
 
 use crate::large_site::LargeSite;
-use crate::process::Place;
+use crate::process::{PATIENCE, Place};
 
 /// Bytes of the disk, and of the file that fills nearly all of it.
 const DISK: usize = 16 << 20;
@@ -38,6 +38,12 @@ impl SmallDisk {
     /// Fills it but for a little.
     fn fill(&self) {
         fs::write(self.0.join("filler"), vec![1; FILLER]).expect("there is room for it");
+    }
+
+    fn remount(&self, how: &str) {
+        let how = format!("remount,{how}");
+        let done = Command::new("mount").args(["-o", &how]).arg(&self.0).status();
+        assert!(done.is_ok_and(|status| status.success()), "it can be mounted anew");
     }
 
     fn make_room(&self) {
@@ -77,6 +83,28 @@ fn a_crawl_waits_while_its_disk_is_full_and_goes_on_when_there_is_room() {
 #[test]
 fn a_crawl_waits_before_its_disk_is_full_when_some_is_to_be_left_free() {
     fill_up("300KiB");
+}
+
+#[test]
+fn a_disk_that_cannot_be_written_is_named_and_nothing_is_fetched() {
+    let place = Place::new();
+    let Some(disk) = SmallDisk::mount(&place.path("disk")) else { return };
+    let site = LargeSite::start();
+    let arguments = site.configure(&place, "disk/out", "[state]\ndisk_free_min = '0B'\n");
+    let mut running = place.start(&arguments);
+    assert!(wait_until(PATIENCE, || site.server.log().count() > 100), "{}", running.stderr());
+    running.signal("INT");
+    running.wait().assert(0, &["drained: "]);
+    let asked = site.server.log().count();
+    disk.remount("ro");
+    place
+        .start(&arguments)
+        .wait()
+        .assert(4, &["cannot write in disk/out/state: make it writable, or choose"]);
+    assert_eq!(site.server.log().count(), asked);
+    disk.remount("rw");
+    place.start(&arguments).wait().assert(0, &["resuming run ", "finished: "]);
+    site.judge(&place.path("disk/out"), 0);
 }
 
 #[test]

@@ -197,12 +197,16 @@ fn contents(place: &Place) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn a_torn_end_of_the_log_is_cut_and_the_crawl_goes_on() {
-    let (place, server) = (Place::new(), site());
-    begin(&place, &server, &[]);
-    edit(&place, "out/state/log-0000000001", |bytes| bytes.extend_from_slice(&[7; 999]));
-    place.crawl(&[server.url("/").as_str()]).assert(0, &["resuming run ", "finished: "]);
-    assert_eq!(place.results().count("done"), 41);
+fn a_torn_or_shortened_end_of_the_log_is_cut_and_the_crawl_goes_on_from_the_last_whole_commit() {
+    let check = |harm: fn(&mut Vec<u8>)| {
+        let (place, server) = (Place::new(), site());
+        begin(&place, &server, &[]);
+        edit(&place, "out/state/log-0000000001", harm);
+        place.crawl(&[server.url("/").as_str()]).assert(0, &["resuming run ", "finished: "]);
+        assert_eq!(place.results().count("done"), 41);
+    };
+    check(|bytes| bytes.extend_from_slice(&[7; 999]));
+    check(|bytes| bytes.truncate(bytes.len() - 1));
 }
 
 #[test]
