@@ -11,8 +11,8 @@ use dragline_frontier::Background;
 use crate::spawn;
 use crate::words::panic_message;
 
-/// Jobs that wait. Who gives them waits for an answer before the next, so that there are never many.
-const JOBS_MAX: usize = 64;
+/// Jobs that wait: more than the chunks that a frontier reads ahead, with a commit and a look at the disk.
+const JOBS_MAX: usize = 8 << 10;
 
 /// What is to be run.
 type Job = Box<dyn FnOnce() + Send>;
@@ -67,7 +67,7 @@ impl Io {
 impl Background for Io {
     /// Runs a job behind those that were given before. One that comes after a panic is dropped.
     ///
-    /// Blocks while 64 jobs wait.
+    /// Blocks while more jobs wait than a frontier gives.
     fn run(&self, job: Box<dyn FnOnce() + Send>) {
         let Some(line) = &self.line else {
             if self.failure.get().is_none() {

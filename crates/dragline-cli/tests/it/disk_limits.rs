@@ -112,7 +112,8 @@ fn a_limit_of_file_sizes_ends_the_crawl_and_without_it_the_crawl_goes_on() {
     let (place, site) = (Place::new(), LargeSite::start());
     let arguments = site.configure(&place, "out", "");
     // In blocks of 512 bytes, as POSIX has it.
-    let ended = place.start_behind("ulimit -f 400", &arguments).wait();
+    let limited: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let ended = place.start_after("ulimit -f 400", &limited).wait();
     ended.assert(6, &["reached the file size limit"]);
     place.start(&arguments).wait().assert(0, &["resuming run ", "finished: "]);
     site.judge(&place.path("out"), 1);

@@ -4,14 +4,22 @@ use std::time::Duration;
 
 use dragline_testkit::{Reply, ScriptedServer, Scripts, Server, Site, Step, wait_until};
 
-use crate::process::{PATIENCE, Place, Running};
+use crate::process::{CRAWL, PATIENCE, Place, Running};
 
 /// A site whose home page links to many pages, each slow enough to be in flight when a signal comes.
 fn slow_site() -> Server {
+    Server::start(site_of_many().delay(Duration::from_millis(100))).expect("a loopback port is free")
+}
+
+/// The same, as fast as it can.
+fn many_pages() -> Server {
+    Server::start(site_of_many()).expect("a loopback port is free")
+}
+
+fn site_of_many() -> Site {
     let links: String = (0..500).map(|number| format!("<a href=/page/{number}>x</a>")).collect();
-    let site = Site::new().on("/", Reply::html(links)).delay(Duration::from_millis(100));
-    let site = site.fallback(|path| path.starts_with("/page/").then(|| Reply::html("page")));
-    Server::start(site).expect("a loopback port is free")
+    let site = Site::new().on("/", Reply::html(links));
+    site.fallback(|path| path.starts_with("/page/").then(|| Reply::html("page")))
 }
 
 /// Starts a crawl and waits until some pages are fetched.
@@ -56,6 +64,14 @@ fn a_second_signal_stops_at_once_with_the_code_of_the_signal() {
         assert_eq!(results.report["ended"], "stopped");
         assert!(results.count("pending") > 0);
     }
+}
+
+#[test]
+fn a_limit_of_file_sizes_ends_the_crawl_and_names_the_file() {
+    let (place, server) = (Place::new(), many_pages());
+    // 32 KiB; a line for each of 500 pages needs several times as much.
+    let crawl = place.start_after("ulimit -f 64", &[&CRAWL[..], &[server.url("/").as_str()]].concat());
+    crawl.wait().assert(6, &["error: ", "out/pages.jsonl reached the file size limit", "failed: "]);
 }
 
 #[test]

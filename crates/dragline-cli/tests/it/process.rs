@@ -15,6 +15,17 @@ use crate::results::Results;
 /// How long one run may take; each is over in a fraction of it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
+/// The arguments of a crawl of loopback into the folder `out`: no gaps, quick retries, no admin server.
+pub(crate) const CRAWL: [&str; 7] = [
+    "run",
+    "--allow-net=127.0.0.0/8",
+    "--listen=",
+    "--out=out",
+    "--set=politeness.delay=0s",
+    "--set=politeness.adaptive=false",
+    "--set=retry.base=10ms",
+];
+
 /// A folder in which the program runs; removed on drop.
 #[derive(Debug)]
 pub(crate) struct Place(TempDir);
@@ -46,45 +57,31 @@ impl Place {
         arguments: &[A],
         change: impl FnOnce(&mut Command),
     ) -> Running {
-        let mut command = self.command(env!("CARGO_BIN_EXE_dragline"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dragline"));
         command.args(arguments);
-        change(&mut command);
-        self.spawn(command)
+        self.launch(command, change)
     }
 
-    /// Starts `dragline` with these arguments by way of a shell that does something before.
-    pub(crate) fn start_behind<A: AsRef<OsStr>>(&self, script: &str, arguments: &[A]) -> Running {
-        let mut command = self.command("/bin/sh");
-        command.args(["-c", &format!("{script}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_dragline")]);
+    /// Starts `dragline` with these arguments in a shell that runs a command before, such as `ulimit -f 64`.
+    pub(crate) fn start_after(&self, before: &str, arguments: &[&str]) -> Running {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("{before} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_dragline")]);
         command.args(arguments);
-        self.spawn(command)
+        self.launch(command, |_| {})
     }
 
-    fn command(&self, program: &str) -> Command {
+    fn launch(&self, mut command: Command, change: impl FnOnce(&mut Command)) -> Running {
         let file = |name: &str| File::create(self.path(name)).expect("the folder can be written");
-        let mut command = Command::new(program);
         command.current_dir(self.0.path()).env_clear().env("HOME", self.0.path());
         command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
-        command
-    }
-
-    fn spawn(&self, mut command: Command) -> Running {
+        change(&mut command);
         let child = ChildGuard::start(&mut command).expect("the program starts");
         Running { child, folder: self.0.path().to_owned() }
     }
 
     /// Starts a crawl of loopback into the folder `out`: no gaps, quick retries, no admin server.
     pub(crate) fn start_crawl(&self, more: &[&str]) -> Running {
-        let usual = [
-            "run",
-            "--allow-net=127.0.0.0/8",
-            "--listen=",
-            "--out=out",
-            "--set=politeness.delay=0s",
-            "--set=politeness.adaptive=false",
-            "--set=retry.base=10ms",
-        ];
-        self.start(&[&usual, more].concat())
+        self.start(&[&CRAWL, more].concat())
     }
 
     /// Runs such a crawl to its end.

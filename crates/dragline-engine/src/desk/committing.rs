@@ -46,10 +46,11 @@ impl Desk {
         }
     }
 
-    /// Whether nothing may be settled or leased before a commit has begun: answers are awaited that bring records, and
-    /// their URLs are in this epoch already.
-    pub(super) fn holds_for_commit(&self, now: Time) -> bool {
-        self.is_commit_due(now) && self.awaits_records()
+    /// Finds out whether nothing may be settled or leased in this turn, so that a commit which is due can begin: answers
+    /// are awaited that bring records, whose URLs are in this epoch already. Once it is so, it is so until it has begun;
+    /// else there might always be another answer to wait for.
+    pub(super) fn hold_for_commit(&mut self, now: Time) {
+        self.holds_for_commit = self.is_commit_due(now) && (self.holds_for_commit || self.awaits_records());
     }
 
     fn is_commit_due(&self, now: Time) -> bool {

@@ -84,8 +84,10 @@ impl Desk {
         let frontier = frontier.map(|at| at.max(now));
         // One that is due and has not begun waits for a message.
         let commit = self.commits.wake_at().filter(|&at| at > now);
+        // What was held back goes on in the next turn.
+        let held = (self.holds_for_commit && !self.awaits_records()).then_some(now);
         let overdue = self.routes.iter().filter_map(|desk| desk.roster.next_deadline()).min();
         let sessions = self.next_turn_of_sessions().map(|at| at.max(now));
-        [frontier, commit, overdue, sessions].into_iter().flatten().min()
+        [frontier, commit, held, overdue, sessions].into_iter().flatten().min()
     }
 }

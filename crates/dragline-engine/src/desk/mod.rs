@@ -181,6 +181,8 @@ pub(crate) struct Desk {
     paused: bool,
     course: Course,
     commits: Commits,
+    /// Nothing is settled or leased before a commit has begun.
+    holds_for_commit: bool,
     /// Epochs that sinks were told are durable, and have not said that they published.
     unpublished: usize,
     space: Space,
@@ -227,6 +229,7 @@ impl Desk {
             paused: false,
             course: Course::Running,
             commits: Commits::new(parts.uncommitted_max),
+            holds_for_commit: false,
             unpublished: 0,
             space: Space::new(parts.free_min),
             tally: parts.tally,
@@ -245,13 +248,13 @@ impl Desk {
     /// Does everything that can be done now and returns what the supervisor is to carry out.
     pub(crate) fn orders(&mut self, now: Time) -> Orders {
         self.abandon_overdue(now);
-        let holds = self.holds_for_commit(now);
-        if !holds {
+        self.hold_for_commit(now);
+        if !self.holds_for_commit {
             self.settle(now);
         }
         self.hand(now);
         self.admit_sessions(now);
-        if !holds {
+        if !self.holds_for_commit {
             self.lease(now);
         }
         if let Some(what) = self.frontier.fault() {

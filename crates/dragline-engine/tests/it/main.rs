@@ -6,6 +6,7 @@ mod fetchers;
 mod follow;
 mod handlers;
 mod hung;
+mod lives;
 mod process;
 mod routes;
 mod session;

@@ -144,27 +144,33 @@ fn a_commit_holds_what_was_settled_before_its_flush_and_nothing_else() {
 #[test]
 fn no_commit_begins_while_answers_are_awaited_that_bring_records() {
     let setup =
-        Setup { hosts: 9, pages: 1, uncommitted_max: 1, lazy: true, lanes: vec![1], ..Setup::default() };
+        Setup { hosts: 9, pages: 1, uncommitted_max: 1, lazy: true, lanes: vec![2], ..Setup::default() };
     let mut bench = Bench::new(setup);
-    let mut later = std::mem::take(&mut bench.unread);
-    complete(&mut bench, &mut later);
+    let mut offered = std::mem::take(&mut bench.unread);
+    complete(&mut bench, &mut offered);
+    let mut leased = bench.orders().later;
+    complete(&mut bench, &mut leased);
+    let first = granted(&bench.orders());
+    first.iter().for_each(|lease| bench.fetched(0, lease));
     let mut orders = bench.orders();
-    complete(&mut bench, &mut orders.later);
-    let lease = granted(&bench.orders()).remove(0);
-    bench.fetched(0, &lease);
-    let mut orders = bench.orders();
-    let (worker, token) = pages(&orders)[0];
-    bench.handled(worker, token);
-    // The answer to the fetch brings no record; those to settle and lease do.
-    let mut answers = bench.orders().later;
-    assert_eq!((orders.later.len(), answers.len()), (2, 1), "the lane was free again");
-    let orders_between = bench.at(SECOND).orders();
-    assert_eq!((orders_between.flush, orders_between.later.len()), (None, 0), "nothing new is asked");
+    let (handed, mut answers) = (pages(&orders), std::mem::take(&mut orders.later));
+    assert_eq!(answers.len(), 3, "to both fetches, which bring no record, and to the next lease");
+    bench.handled(handed[0].0, handed[0].1);
+    let mut settled = bench.orders().later;
+    assert_eq!(settled.len(), 1);
+    // By now a commit is due, and the second page could be settled.
+    bench.handled(handed[1].0, handed[1].1);
+    let orders = bench.at(SECOND).orders();
+    assert_eq!((orders.flush, orders.later.len()), (None, 0), "nothing new is asked");
+    complete(&mut bench, &mut settled);
+    let orders = bench.orders();
+    assert_eq!((orders.flush, orders.later.len()), (None, 0), "the lease may end URLs");
+    assert_eq!(orders.write[0].1.len(), 2, "the first page");
     complete(&mut bench, &mut answers);
-    assert_eq!(bench.orders().flush, None, "the lease may end URLs");
-    complete(&mut bench, &mut orders.later);
-    assert_eq!(bench.orders().flush, Some(Epoch(0)));
-    assert_eq!(bench.desk.commits.uncommitted(), 1);
+    let orders = bench.orders();
+    assert_eq!((orders.flush, orders.later.len(), orders.wake_at), (Some(Epoch(0)), 0, Some(SECOND)));
+    assert_eq!(bench.orders().later.len(), 1, "the second page, in the turn that was asked for");
+    assert_eq!(bench.probe().settled.values().max(), Some(&Epoch(1)));
 }
 
 /// Brings the desk the frontier's answers.
@@ -183,14 +189,18 @@ fn sinks_learn_of_a_durable_epoch_before_the_next_flush_and_the_end_waits_for_th
     let mut bench = Bench::new(Setup { hosts, pages, sink_credits, uncommitted_max: 2, ..Setup::default() });
     let first = granted(&bench.orders());
     let orders = settle(&mut bench, &first[0]);
-    assert_eq!((orders.flush, orders.publish), (Some(Epoch(0)), None));
+    assert_eq!((orders.flush, orders.seal, orders.publish), (Some(Epoch(0)), false, None));
     assert_eq!(settle(&mut bench, &first[1]).flush, None);
     for sink in [1, 0] {
         assert_eq!(bench.orders().publish, None);
         bench.desk.flushed(bench.now, sink, Epoch(0), mark());
     }
     let orders = bench.orders();
-    assert_eq!((orders.publish, orders.flush), (Some(Epoch(0)), Some(Epoch(1))), "the last commit has begun");
+    assert_eq!(
+        (orders.publish, orders.flush, orders.seal),
+        (Some(Epoch(0)), Some(Epoch(1)), true),
+        "the last"
+    );
     bench.desk.published();
     bench.desk.published();
     for sink in [0, 1] {
