@@ -8,6 +8,7 @@ mod exit;
 mod explain;
 mod export;
 mod fetch;
+mod live;
 mod log;
 mod look;
 mod output;

@@ -1,16 +1,17 @@
-//! Tells how a crawl stands, from its state folder: what is durable, and who works on it.
+//! Tells how a crawl stands: what is durable, who works on it, and what it counts while it runs.
 
 use dragline::core::Wall;
 use dragline::core::frontier::Frontier;
-use dragline::core::report::{grouped, short_duration};
+use dragline::core::report::{TOTALS_MARK, grouped, short_duration};
 use dragline::engine::Clock;
 use dragline::frontier::{Inspected, Owner};
 use serde_json::json;
 
 use crate::args::StatusArgs;
 use crate::exit::{Exit, Fault};
+use crate::live;
 use crate::look::Look;
-use crate::output::{data, tell};
+use crate::output::{counted, data};
 
 /// Runs `dragline status`.
 pub(crate) fn run(args: &StatusArgs) -> Result<Exit, Fault> {
@@ -19,15 +20,27 @@ pub(crate) fn run(args: &StatusArgs) -> Result<Exit, Fault> {
     let owner = Owner::living(&look.dir).map_err(Fault::nothing_started)?;
     let found = look.frontier()?;
     let now = Clock::start().wall_start();
+    // Whoever answers where nobody works on this crawl is another one.
+    let admin = look.plan.admin.listen.filter(|_| owner.is_some());
+    let live = admin.and_then(|address| Some((address, live::ask(address).ok()?)));
+    // Gauges are set once a second: in the first one of a life they know less than the last commit.
+    let known = found.as_ref().map_or(0, |found| found.machine.stats().discovered);
+    let live = live.filter(|(_, counts)| counts.iter().map(|(_, count)| count).sum::<u64>() >= known.max(1));
     if args.json {
-        data(&as_json(&look, owner.as_ref(), found.as_ref())?.to_string())?;
+        let mut value = as_json(&look, owner.as_ref(), found.as_ref())?;
+        if let Some((_, counts)) = &live {
+            value["live"] = counts.iter().map(|(name, count)| ((*name).to_owned(), json!(count))).collect();
+        }
+        data(&value.to_string())?;
     } else {
         for line in lines(&look, owner.as_ref(), found.as_ref(), now)? {
             data(&line)?;
         }
-    }
-    if let Some(address) = look.plan.admin.listen.filter(|_| owner.is_some()) {
-        tell(&format!("live numbers: http://{address}/metrics"));
+        if let Some((address, counts)) = &live {
+            let counts: Vec<String> =
+                counts.iter().map(|(name, count)| format!("{name} {}", grouped(*count))).collect();
+            data(&format!("now {}  (http://{address}/metrics)", counts.join("  ")))?;
+        }
     }
     Ok(Exit::Done)
 }
@@ -63,8 +76,13 @@ fn lines(
     lines.push(format!("last commit {} at {}, {age} ago", found.epoch.0, found.body.at));
     let kibibytes = look.bytes()? >> 10;
     lines.push(format!("state {}: {} KiB", look.dir.display(), grouped(kibibytes)));
-    lines.extend(found.body.marks.iter().filter(|mark| !mark.position.starts_with('{')).map(|mark| {
-        let position = &mark.position;
+    lines.extend(found.body.marks.iter().filter(|mark| &*mark.sink != TOTALS_MARK).map(|mark| {
+        // A sink of somebody else may write its marks as it likes.
+        let rows = mark.position.split_once(' ').and_then(|(_, json)| {
+            let value: serde_json::Value = serde_json::from_str(json).ok()?;
+            value["rows"].as_u64()
+        });
+        let position = rows.map_or_else(|| mark.position.to_string(), |rows| counted(rows, "row"));
         format!("sink {}: {position}", mark.sink)
     }));
     Ok(lines)
