@@ -26,6 +26,12 @@ pub(crate) enum Command {
     /// Fetch URLs once, through the same guards as a crawl, and write one JSON record for each
     #[command(after_help = crate::fetch::HELP)]
     Fetch(Box<FetchArgs>),
+    /// Write what became of the URLs of a crawl, which may be running: one line or row for each
+    Export(ExportArgs),
+    /// Tell how a crawl stands, which may be running, as of its last commit
+    Status(StatusArgs),
+    /// Tell why a URL is fetched or not: each rule in order with its place, and what happened to the URL
+    Explain(ExplainArgs),
     /// Look at the configuration
     Config {
         #[command(subcommand)]
@@ -53,6 +59,19 @@ pub(crate) struct SettingArgs {
     /// Set one key, as in --set fetch.concurrency=64; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+}
+
+/// Which crawl is looked at.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StateArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
+    /// Folder of the crawl's results (key `output.dir`)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Folder of the crawl's state; without it `state` in the folder of the results (key `state.dir`)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
 }
 
 /// What is shown, and how.
@@ -108,9 +127,14 @@ pub(crate) struct RunArgs {
     /// Folder of the results (key `output.dir`)
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Replace the results of an earlier run in that folder
+    /// Start over: remove state and results of an earlier run, and nothing else. Without it a crawl that was cut short
+    /// goes on
     #[arg(long)]
     pub(crate) fresh: bool,
+    /// Folder of the state, from which a crawl goes on that was cut short; without it `state` in the folder of the
+    /// results (key `state.dir`)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
     /// Links from a seed (key `scope.depth_max`)
     #[arg(long, value_name = "N")]
     pub(crate) depth: Option<u32>,
@@ -190,6 +214,52 @@ pub(crate) struct FetchArgs {
     /// Do not ask robots.txt
     #[arg(long)]
     pub(crate) ignore_robots: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// urls: all that ended; skipped: those never fetched; errors: those given up
+    #[arg(value_enum)]
+    pub(crate) what: ExportWhat,
+    /// Form of what is written to standard output
+    #[arg(long, value_name = "FORM", value_enum, default_value = "jsonl")]
+    pub(crate) format: ExportForm,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportWhat {
+    Urls,
+    Skipped,
+    Errors,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportForm {
+    Jsonl,
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Write one JSON value
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The URL
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// Write one JSON value
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
 }
 
 #[derive(Debug, Args)]

@@ -1,9 +1,11 @@
 //! Loads settings from files, environment and flags, and checks them on request.
 
+use std::path::{Path, PathBuf};
+
 use dragline::config::{Loader, Origins, Plan, from_environment};
 use dragline::engine::Network;
 
-use crate::args::{ConfigCommand, RunArgs, SettingArgs, When};
+use crate::args::{ConfigCommand, RunArgs, SettingArgs, StateArgs, When};
 use crate::exit::{Exit, Fault};
 use crate::output;
 
@@ -23,6 +25,9 @@ pub(crate) fn of_run(args: &RunArgs) -> Result<(Plan, Origins), Fault> {
     let number = |number: u32| i64::from(number);
     if let Some(dir) = &args.out {
         loader = loader.flag("output.dir", dir.display().to_string(), "--out");
+    }
+    if let Some(dir) = &args.state {
+        loader = loader.flag("state.dir", absolute(dir).display().to_string(), "--state");
     }
     if let Some(depth) = args.depth {
         loader = loader.flag("scope.depth_max", number(depth), "--depth");
@@ -51,6 +56,23 @@ pub(crate) fn of_run(args: &RunArgs) -> Result<(Plan, Origins), Fault> {
     plan.guard.allow_networks.extend(&args.allow_net);
     plan.output.fresh |= args.fresh;
     Ok((plan, origins))
+}
+
+/// Loads the settings of a command that looks at a crawl's state.
+pub(crate) fn of_state(args: &StateArgs) -> Result<(Plan, Origins), Fault> {
+    let mut loader = loader(&args.settings).seeds_optional();
+    if let Some(dir) = &args.out {
+        loader = loader.flag("output.dir", dir.display().to_string(), "--out");
+    }
+    if let Some(dir) = &args.state {
+        loader = loader.flag("state.dir", absolute(dir).display().to_string(), "--state");
+    }
+    load(&loader, When::Auto)
+}
+
+/// Returns a path of the command line, which counts from where the program was started.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Reads the files and secrets that the network needs, and names all that cannot be read.

@@ -2,15 +2,15 @@
 
 use dragline::config::{Origins, Plan};
 use dragline::console::{Console, Serving};
+use dragline::core::SkipReason;
 use dragline::core::report::{Ended, grouped, short_duration};
-use dragline::core::{SkipReason, Wall};
-use dragline::engine::{Clock, CrawlBuilder, CrawlEnd, Problem, Signal, StartError, Tasks};
+use dragline::engine::{CrawlBuilder, CrawlEnd, Problem, Signal, Tasks, outlive_file_size_limits};
 
 use crate::args::{RunArgs, ShowArgs};
 use crate::exit::{Exit, Fault};
 use crate::progress::Bar;
 use crate::signals::Signals;
-use crate::sinks::{self, of_output};
+use crate::state::{self, Begun, Ready, of_output, of_start};
 use crate::{config, log, output};
 
 /// Runs `dragline run`.
@@ -31,10 +31,18 @@ pub(crate) fn crawl(plan: &Plan, origins: Origins, show: &ShowArgs) -> Result<Ex
     if let Some(console) = &console {
         builder = builder.own_address(console.address());
     }
-    let (folder, builder) = sinks::open(plan, builder)?;
-    greet(plan, console.as_ref());
+    let system = dragline::actix::System::new();
+    // A file-size limit is to be an error that says which file, and not the end of the process.
+    if let Err(error) = system.block_on(async { outlive_file_size_limits() }) {
+        tracing::warn!(target: "dragline::actor", %error, "a limit of file sizes will kill this process");
+    }
+    let Ready { builder, folder, life, lock } = match state::begin(plan, builder)? {
+        Begun::Finished(finished) => return Ok(finished.tell()),
+        Begun::Ready(ready) => *ready,
+    };
+    greet(plan, console.as_ref(), &life);
     let crawl = builder.build().map_err(|errors| Fault::new(Exit::Config, errors))?;
-    let end = dragline::actix::System::new().block_on(async {
+    let end = system.block_on(async {
         let running = crawl.start().map_err(of_start)?;
         let handle = running.handle();
         let serving = console.map(|console| console.serve(handle.clone())).transpose();
@@ -57,16 +65,8 @@ pub(crate) fn crawl(plan: &Plan, origins: Origins, show: &ShowArgs) -> Result<Ex
         }
         folder.map(|_| end).map_err(of_output)
     })?;
+    drop(lock);
     Ok(judge(&end))
-}
-
-/// Says what the program ends with when the crawl could not start.
-fn of_start(error: StartError) -> Fault {
-    match error {
-        StartError::Sink(error) => of_output(error.into()),
-        StartError::State(error) => Fault::new(Exit::Storage, error),
-        error => Fault::nothing_started(error),
-    }
 }
 
 /// Keeps the admin server up for a last scrape, unless a signal says enough.
@@ -80,10 +80,9 @@ async fn linger(plan: &Plan, enough: &mut Signals) {
 }
 
 /// Says who we are and where to look, before the first request.
-fn greet(plan: &Plan, console: Option<&Console>) {
-    let wall: Wall = Clock::start().wall();
+fn greet(plan: &Plan, console: Option<&Console>, life: &str) {
     let (version, agent) = (env!("CARGO_PKG_VERSION"), plan.rules.agent.user_agent());
-    output::tell(&format!("dragline {version}  run {wall}  agent {agent}"));
+    output::tell(&format!("dragline {version}  {life}  agent {agent}"));
     let metrics = console.map_or("off".into(), |console| format!("http://{}/metrics", console.address()));
     output::tell(&format!("results {}  metrics {metrics}", plan.output.dir.display()));
     if !plan.rules.robots.obey {
@@ -95,8 +94,11 @@ fn tell_end(plan: &Plan, end: &CrawlEnd) {
     let report = &end.report;
     output::tell(&report.to_string());
     output::tell(&identity(report));
-    let (files, dir) = (sinks::row_files(plan), plan.output.dir.display());
+    let (files, dir) = (state::row_files(plan), plan.output.dir.display());
     output::tell(&format!("{}: {files} and report.json in {dir}", report.ended));
+    if report.pending > 0 {
+        output::tell("the same command goes on from here; --fresh starts over");
+    }
 }
 
 /// Writes the accounting identity out.

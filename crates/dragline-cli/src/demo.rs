@@ -7,7 +7,7 @@ use dragline_testkit::demo::DemoSite;
 
 use crate::args::DemoArgs;
 use crate::exit::{Exit, Fault};
-use crate::{config, crawl, output};
+use crate::{config, crawl, output, state};
 
 /// The demo's own folder: it never replaces the results of a crawl.
 const DEMO_OUT: &str = "dragline-demo-out";
@@ -30,6 +30,9 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Fault> {
     let (mut plan, origins) = config::load(&loader, args.show.color)?;
     // A folder that was named may hold a crawl that somebody wants to keep.
     plan.output.fresh = args.fresh || args.out.is_none();
+    if !plan.output.fresh {
+        state::refuse_earlier(&plan)?;
+    }
     plan.admin.linger = Duration::ZERO;
     output::tell(&format!("demo site: {} hosts on loopback, generated", site.hosts().len()));
     crawl::crawl(&plan, origins, &args.show)

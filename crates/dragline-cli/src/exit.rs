@@ -14,11 +14,11 @@ pub(crate) enum Exit {
     Usage,
     /// The configuration is wrong.
     Config,
-    /// Nothing could start: port, output folder, no seed that leads to a page.
+    /// Nothing could start: port, state or output folder, another configuration, no seed that leads to a page.
     NothingStarted,
     /// An actor gave up after restarts, or a promise of ours was broken.
     Internal,
-    /// Results could not be written.
+    /// Results or state could not be written, or are damaged.
     Storage,
     /// SIGINT came twice.
     Interrupted,
@@ -33,9 +33,10 @@ impl Exit {
   1        finished, but not all was well (fetch: a URL did not end ok)
   2        the command line is wrong
   3        the configuration is wrong
-  4        nothing could start: a port in use, the output folder, no seed that leads to a page
+  4        nothing could start: a port or a state folder in use, the output folder, another configuration than the
+           run's, no seed that leads to a page
   5        internal: an actor gave up after restarts (simulate: a promise was not kept)
-  6        storage: results could not be written
+  6        storage: results or state could not be written, or are damaged
   130,143  stopped at once by a second SIGINT or SIGTERM; the first finishes what is in flight";
 
     pub(crate) fn code(self) -> ExitCode {

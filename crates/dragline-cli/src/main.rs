@@ -5,13 +5,18 @@ mod config;
 mod crawl;
 mod demo;
 mod exit;
+mod explain;
+mod export;
 mod fetch;
+mod live;
 mod log;
+mod look;
 mod output;
 mod progress;
 mod signals;
 mod simulate;
-mod sinks;
+mod state;
+mod status;
 
 use clap::Parser;
 
@@ -26,6 +31,9 @@ fn main() -> std::process::ExitCode {
     let ended = match cli.command {
         Command::Run(args) => crawl::run(&args),
         Command::Fetch(args) => fetch::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Config { command } => config::run(&command),
         Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(&args),

@@ -236,6 +236,8 @@ pub enum HandlerKind {
     /// Finds the links of HTML pages.
     #[default]
     ExtractLinks,
+    /// Makes an item of the URL and the title of each HTML page that has one.
+    ExtractTitles,
 }
 
 /// One more place that results are written to.

@@ -11,8 +11,9 @@ use dragline_core::{Handled, Page};
 use dragline_page::{ExtractRules, extract};
 use dragline_telemetry::Telemetry;
 use dragline_telemetry::events::PageDirectives;
+use serde::Serialize;
 
-use crate::handler::Route;
+use crate::handler::{HandleError, Route};
 
 /// Makes the route that a plan asks for.
 pub(crate) fn route(
@@ -23,6 +24,7 @@ pub(crate) fn route(
 ) -> Route {
     let mut route = match plan.kind {
         HandlerKind::ExtractLinks => extract_links(&plan.name, rules, telemetry),
+        HandlerKind::ExtractTitles => extract_titles(&plan.name, rules),
     };
     route.content_types = plan.content_types.iter().map(|pattern| Pattern::new(pattern)).collect();
     route.labels = plan.labels.iter().map(|label| label.as_str().into()).collect();
@@ -32,6 +34,25 @@ pub(crate) fn route(
         credits: count(plan.credits),
         timeout: plan.timeout,
         restarts: restarts.clone(),
+    })
+}
+
+/// What is written of a page with a title.
+#[derive(Serialize)]
+struct Title<'a> {
+    url: &'a str,
+    title: &'a str,
+}
+
+/// Makes an item of each page that has a title.
+fn extract_titles(name: &str, rules: &CrawlRules) -> Route {
+    let rules = ExtractRules::of(rules);
+    Route::closure(name, move |page: &Page| -> Result<Handled, HandleError> {
+        let mut handled = Handled::default();
+        if let Some(title) = extract(page, &rules).title {
+            handled.item(&Title { url: page.url.as_str(), title: &title })?;
+        }
+        Ok(handled)
     })
 }
 

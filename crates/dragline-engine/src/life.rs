@@ -38,6 +38,12 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// Returns how many lives the run has had before this one.
+    pub fn lives(&self) -> u32 {
+        let totals = self.marks.iter().flatten().find(|mark| &*mark.sink == TOTALS_MARK);
+        totals.and_then(|mark| Tally::lives(mark).ok()).unwrap_or_default()
+    }
+
     /// Makes a frontier in memory, which lives once; the run's name is drawn from the seed unless it has one.
     pub(crate) fn in_memory(rules: &CrawlRules, run: Option<RunId>, seed: u64, io: Io) -> Self {
         let frontier = Box::new(MemFrontier::new(rules.clone(), Fingerprinter::new(seed), seed));

@@ -15,6 +15,7 @@
 //! What stands in records, snapshots and entries is opaque to these; all but the lock go through a
 //! [`Disk`](dragline_disk::Disk).
 
+mod clear;
 mod durable;
 mod error;
 mod file;
@@ -24,9 +25,12 @@ pub mod log;
 mod meta;
 pub mod snapshot;
 
+pub use clear::clear;
 #[cfg(feature = "mutants")]
 pub use durable::Mutant;
-pub use durable::{Background, CommitBody, Inline, LogFrontier, OpenError, OpenOptions, Opened};
+pub use durable::{
+    Background, CommitBody, Inline, Inspected, LogFrontier, OpenError, OpenOptions, Opened, inspect,
+};
 pub use error::LogError;
 pub use lock::{LockError, Owner, StateLock};
 pub use meta::Meta;

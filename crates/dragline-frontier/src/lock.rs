@@ -78,6 +78,17 @@ impl Owner {
         Self { pid, boot: boot(), started: started(pid).unwrap_or_default(), since: since.to_owned() }
     }
 
+    /// Returns the process that owns a state folder; `None` when nobody does, or it has not said yet who it is.
+    ///
+    /// # Errors
+    /// When the lock's file is there and cannot be read.
+    pub fn living(dir: &Path) -> io::Result<Option<Self>> {
+        match File::open(dir.join(LOCK_FILE)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            file => Ok(read(&file?)?.filter(Self::lives)),
+        }
+    }
+
     /// Whether this process still runs. Where the system does not tell, it does.
     fn lives(&self) -> bool {
         let boot = boot();
@@ -280,7 +291,9 @@ mod tests {
                 std::process::id()
             );
             assert_eq!(error.to_string(), expected);
+            assert_eq!(Owner::living(folder.path()).unwrap(), Some(me()));
             drop(lock);
+            assert_eq!(Owner::living(folder.path()).unwrap(), None);
             take(folder.path(), &other).unwrap();
         }
     }

@@ -11,7 +11,9 @@ use crate::file::{VERSION, numbered};
 use crate::log::SEGMENT_PREFIX;
 
 /// The file's name.
-const META_FILE: &str = "state.toml";
+pub(crate) const META_FILE: &str = "state.toml";
+/// Its name while it is written.
+pub(crate) const META_PART_FILE: &str = "state.toml.tmp";
 /// The most bytes of the file: it holds no more than a description of the crawl.
 const META_BYTES_MAX: u64 = 16 << 20;
 

@@ -2,7 +2,7 @@
 //!
 //! # The crates behind this one
 //!
-//! [`core`] decides, [`fetch`] gets, [`page`] reads, [`sink`] writes to a [`disk`], [`telemetry`] counts, [`engine`] runs
+//! [`core`] decides, [`fetch`] gets, [`page`] reads, [`frontier`] and [`sink`] write to a [`disk`], [`telemetry`] counts, [`engine`] runs
 //! the actors, [`config`] reads TOML, and [`console`] answers admin HTTP.
 
 pub use actix;
@@ -13,6 +13,7 @@ pub use dragline_disk as disk;
 pub use dragline_engine as engine;
 pub use dragline_engine::{process, session};
 pub use dragline_fetch as fetch;
+pub use dragline_frontier as frontier;
 pub use dragline_page as page;
 pub use dragline_sink as sink;
 pub use dragline_telemetry as telemetry;

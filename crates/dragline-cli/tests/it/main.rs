@@ -1,6 +1,7 @@
 //! Tests of the `dragline` program itself, as people run it: real processes, real sockets on loopback, real files.
 
 mod demo;
+mod disk_limits;
 mod documentation;
 mod endings;
 mod fetch_kit;
@@ -13,7 +14,10 @@ mod fetching;
 mod hostile;
 mod hostile_run;
 mod http;
+mod kill;
+mod large_site;
 mod logging;
+mod looking;
 mod manners;
 mod nginx;
 mod observed;
@@ -22,4 +26,5 @@ mod prometheus;
 mod refusals;
 mod results;
 mod scope;
+mod state;
 mod walk;

@@ -124,6 +124,20 @@ impl Running {
         assert!(said, "it never says {words:?}:\n{}", self.stderr());
     }
 
+    /// Returns its number.
+    pub(crate) fn pid(&mut self) -> u32 {
+        self.child.child().id()
+    }
+
+    /// Kills it when `after` has passed, and returns whether it lived so long.
+    pub(crate) fn kill_after(&mut self, after: Duration) -> bool {
+        let lives = self.child.wait(after).expect("the system knows its children").is_none();
+        if lives {
+            self.child.kill().expect("it can be killed");
+        }
+        lives
+    }
+
     /// Sends a signal, named as for `kill`.
     pub(crate) fn signal(&mut self, name: &str) {
         let id = self.child.child().id().to_string();

@@ -155,12 +155,14 @@ fn an_output_folder_that_cannot_be_made_is_named_with_the_cause() {
 }
 
 #[test]
-fn an_earlier_run_is_refused_unless_it_is_to_be_replaced() {
+fn results_without_their_state_are_refused_unless_they_are_to_be_replaced() {
     let server = one_page();
     let (url, place) = (server.url("/").to_string(), Place::new());
     place.crawl(&[&url]).assert(0, &[]);
     let report = fs::read(place.path("out/report.json")).expect("there is a report");
     place.write("out/mine.txt", "not of the crawl");
+    place.write("out/state/mine.txt", "not of the crawl");
+    fs::rename(place.path("out/state"), place.path("elsewhere")).expect("it can be moved");
 
     let ended = place.crawl(&[&url]);
     ended.assert(4, &["the output folder out holds an earlier run", "--fresh"]);
@@ -169,9 +171,13 @@ fn an_earlier_run_is_refused_unless_it_is_to_be_replaced() {
         report,
         "nothing changed"
     );
+    assert!(!place.path("out/state").exists(), "nothing was written");
     assert_eq!(server.log().count_of("/"), 1);
 
+    fs::rename(place.path("elsewhere"), place.path("out/state")).expect("it can be moved");
     place.crawl(&[&url, "--fresh"]).assert(0, &[]);
     assert_eq!(place.results().count("done"), 1);
-    assert_eq!(fs::read_to_string(place.path("out/mine.txt")).expect("it is there"), "not of the crawl");
+    for mine in ["out/mine.txt", "out/state/mine.txt"] {
+        assert_eq!(fs::read_to_string(place.path(mine)).expect("it is there"), "not of the crawl");
+    }
 }

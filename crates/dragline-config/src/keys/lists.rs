@@ -49,9 +49,12 @@ pub(super) static HANDLER: Fields<HandlerPlan> = &[&[
     ),
     Field::required(
         "kind",
-        Choice(&[("extract_links", |handler| handler.kind = HandlerKind::ExtractLinks)]),
+        Choice(&[
+            ("extract_links", |handler| handler.kind = HandlerKind::ExtractLinks),
+            ("extract_titles", |handler| handler.kind = HandlerKind::ExtractTitles),
+        ]),
         "\"extract_links\"",
-        "extract_links: finds the links of HTML pages",
+        "extract_links: finds the links of HTML pages | extract_titles: makes items of titles",
     ),
     Field::new(
         "workers",

@@ -51,6 +51,15 @@ impl Tally {
         Ok(tally)
     }
 
+    /// Returns how many lives a mark has counted.
+    ///
+    /// # Errors
+    /// When it is no mark of a tally.
+    pub(crate) fn lives(mark: &Mark) -> Result<u32, serde_json::Error> {
+        let tally: Self = serde_json::from_str(&mark.position)?;
+        Ok(tally.totals.starts)
+    }
+
     /// Returns the mark of everything counted until `now`.
     pub(crate) fn mark(&self, now: Time) -> Mark {
         let ran = u64::try_from(self.ran(now).as_micros()).unwrap_or(u64::MAX);
@@ -121,6 +130,7 @@ mod tests {
         let first = lived(Tally::begin(began));
         let mark = first.mark(Time::from_micros(2_000_003));
         assert_eq!(&*mark.sink, "totals");
+        assert_eq!(Tally::lives(&mark).unwrap(), 1);
         let second = lived(Tally::resume(&mark).unwrap());
         let third = Tally::resume(&second.mark(Time::from_secs(10))).unwrap();
         let totals = third.totals(Time::from_secs(1));

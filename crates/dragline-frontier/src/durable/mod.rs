@@ -12,6 +12,7 @@
 mod background;
 mod body;
 mod frontier;
+mod inspect;
 #[cfg(feature = "mutants")]
 mod mutant;
 mod open;
@@ -22,6 +23,7 @@ mod storage;
 pub use background::{Background, Inline};
 pub use body::CommitBody;
 pub use frontier::LogFrontier;
+pub use inspect::{Inspected, inspect};
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
 pub use open::{OpenError, OpenOptions, Opened};

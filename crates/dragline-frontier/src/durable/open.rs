@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use dragline_core::frontier::{
-    BlockKind, Epoch, JournalBlock, Mark, Rebirth, RestoreError, Restorer, RunId, SnapshotPart,
+    BlockKind, Epoch, JournalBlock, Mark, MemFrontier, Rebirth, RestoreError, Restorer, RunId, SnapshotPart,
 };
 use dragline_core::rules::CrawlRules;
 use dragline_core::url::Fingerprinter;
@@ -21,7 +21,7 @@ use super::storage::Storage;
 use crate::LogError;
 use crate::file::Fields;
 use crate::history::{History, HistoryOptions};
-use crate::log::{Log, LogOptions, Place};
+use crate::log::{Commit, Log, LogOptions, Place, Replay};
 use crate::snapshot::Snapshot;
 
 /// Bytes at which a segment of the log takes no further epoch.
@@ -150,31 +150,9 @@ impl LogFrontier {
         let history_mark = body.as_ref().map(|body| body.history);
         let history = History::open(Arc::clone(&disk), dir, run, history_mark, options.history)?;
         let chunks = Chunks::new(opened.log.reader(), Arc::clone(&options.background));
-        let mut restorer = Restorer::new(Fingerprinter::new(options.seed));
         let named = commit.as_ref().and_then(|commit| commit.snapshot);
-        if let Some(named) = named {
-            load(&mut restorer, &chunks, Snapshot::open(&*disk, dir, run, named.id)?)?;
-        }
-        let mut grown = 0;
-        for block in opened.replay {
-            let (place, block) = block?;
-            grown += u64::from(place.len);
-            let kind = BlockKind::of_code(block.kind).ok_or(RestoreError::Record { number: block.first })?;
-            if kind == BlockKind::Chunk {
-                chunks.arrived(std::iter::once((block.first, place)));
-            }
-            let (first, count, payload) = (block.first, block.count, block.payload);
-            restorer.replay(&JournalBlock { kind, first, count, payload })?;
-        }
-        let machine = restorer.finish(Rebirth {
-            rules: options.rules,
-            seed: options.seed,
-            base: options.base,
-            shelf: Box::new(chunks.clone()),
-            chunk_urls: options.chunk_urls,
-            epoch: commit.as_ref().map_or(Epoch(0), |commit| Epoch(commit.epoch.0 + 1)),
-            counts: body.as_ref().map(|body| body.counts.clone()).unwrap_or_default(),
-        })?;
+        let (machine, grown) =
+            restore(&*disk, dir, &options, &chunks, commit.as_ref().zip(body.as_ref()), opened.replay)?;
         let storage = Storage {
             disk,
             dir: dir.to_owned(),
@@ -200,6 +178,42 @@ impl LogFrontier {
         };
         Ok(Opened { frontier, marks: body.map(|body| body.marks), cut_bytes: opened.cut_bytes })
     }
+}
+
+/// Makes the state machine again as it was at a commit. Returns it with the bytes that were replayed behind its snapshot.
+pub(super) fn restore(
+    disk: &dyn Disk,
+    dir: &Path,
+    options: &OpenOptions,
+    chunks: &Chunks,
+    commit: Option<(&Commit, &CommitBody)>,
+    replay: Replay,
+) -> Result<(MemFrontier, u64), OpenError> {
+    let mut restorer = Restorer::new(Fingerprinter::new(options.seed));
+    if let Some(named) = commit.and_then(|(commit, _)| commit.snapshot) {
+        load(&mut restorer, chunks, Snapshot::open(disk, dir, options.run, named.id)?)?;
+    }
+    let mut grown = 0;
+    for block in replay {
+        let (place, block) = block?;
+        grown += u64::from(place.len);
+        let kind = BlockKind::of_code(block.kind).ok_or(RestoreError::Record { number: block.first })?;
+        if kind == BlockKind::Chunk {
+            chunks.arrived(std::iter::once((block.first, place)));
+        }
+        let (first, count, payload) = (block.first, block.count, block.payload);
+        restorer.replay(&JournalBlock { kind, first, count, payload })?;
+    }
+    let machine = restorer.finish(Rebirth {
+        rules: options.rules.clone(),
+        seed: options.seed,
+        base: options.base,
+        shelf: Box::new(chunks.clone()),
+        chunk_urls: options.chunk_urls,
+        epoch: commit.map_or(Epoch(0), |(commit, _)| Epoch(commit.epoch.0 + 1)),
+        counts: commit.map(|(_, body)| body.counts.clone()).unwrap_or_default(),
+    })?;
+    Ok((machine, grown))
 }
 
 /// Loads the parts of a snapshot.

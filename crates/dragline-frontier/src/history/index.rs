@@ -13,9 +13,9 @@ use crate::error::LogError;
 use crate::file::{BlockAt, BlockHeader, Fields, FileKind, HEADER_BYTES, Header, Pieces, salt};
 
 /// How the names of indexes end.
-pub(super) const INDEX_SUFFIX: &str = ".index";
+pub(crate) const INDEX_SUFFIX: &str = ".index";
 /// How the names of indexes end that a crash left half written.
-pub(super) const INDEX_PART_SUFFIX: &str = ".index.tmp";
+pub(crate) const INDEX_PART_SUFFIX: &str = ".index.tmp";
 
 const PAGE_BYTES: usize = 4096;
 /// Bytes of a fingerprint with the offset of its block.

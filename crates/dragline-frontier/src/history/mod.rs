@@ -22,7 +22,9 @@ mod view;
 mod writer;
 
 pub use entry::HistoryEntry;
+pub(crate) use index::{INDEX_PART_SUFFIX, INDEX_SUFFIX};
 pub use mark::{BadMark, HistoryMark};
 pub use scan::HistoryScan;
+pub(crate) use segment::HISTORY_PREFIX;
 pub use view::HistoryView;
 pub use writer::{History, HistoryOptions};

@@ -13,7 +13,7 @@ use crate::file::{
 };
 
 /// How the names of segments begin.
-pub(super) const HISTORY_PREFIX: &str = "history";
+pub(crate) const HISTORY_PREFIX: &str = "history";
 /// Bytes that are read at once where a single block is wanted: most blocks with their header.
 const SINGLE_BLOCK_BYTES: usize = 20 << 10;
 

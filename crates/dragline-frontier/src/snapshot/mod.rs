@@ -7,6 +7,6 @@ mod names;
 mod reader;
 mod writer;
 
-pub(crate) use names::remove_others;
+pub(crate) use names::{SNAPSHOT_PREFIX, remove_others};
 pub use reader::{Shard, Snapshot};
 pub use writer::SnapshotWriter;

@@ -7,7 +7,7 @@ use dragline_disk::Disk;
 use crate::error::LogError;
 use crate::file::{name_of, numbered};
 
-const SNAPSHOT_PREFIX: &str = "snapshot";
+pub(crate) const SNAPSHOT_PREFIX: &str = "snapshot";
 
 /// Returns the path of a snapshot.
 pub(super) fn snapshot_path(dir: &Path, id: u64) -> PathBuf {

@@ -83,9 +83,7 @@ impl OutputFolder {
         let mut marker = Marker::new(run, dir, sinks.iter().copied());
         match earlier {
             Earlier::Refuse => {
-                if let Some(file) = opening.find_own(&old, |_| Ok(true)).map_err(unusable)? {
-                    return Err(OutputError::Earlier { dir: dir.to_owned(), file });
-                }
+                opening.refuse_earlier(&old)?;
             }
             Earlier::Replace => opening.remove_own(&old).map_err(unusable)?,
             Earlier::Resume => {
@@ -98,6 +96,21 @@ impl OutputFolder {
         }
         write_whole(&*disk, &dir.join(MARKER_FILE), marker.text().as_bytes()).map_err(unusable)?;
         Ok(Self { disk, dir: dir.to_owned() })
+    }
+
+    /// Makes sure that [`Earlier::Refuse`] would refuse nothing, and touches nothing: for who has something else to write
+    /// first.
+    ///
+    /// # Errors
+    /// When the folder holds an earlier run, or cannot be read. One that is missing is fine.
+    pub fn vacant(disk: &dyn Disk, dir: &Path, sinks: &[&FileNames]) -> Result<(), OutputError> {
+        let opening = Opening { disk, dir, sinks };
+        let unusable = |source| OutputError::Unusable { dir: dir.to_owned(), source };
+        match disk.list(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(unusable(error)),
+            Ok(_) => opening.refuse_earlier(&opening.marker().map_err(unusable)?),
+        }
     }
 
     /// Returns the folder.
@@ -181,6 +194,15 @@ impl Opening<'_> {
     fn holds_rows(&self, path: &Path) -> io::Result<bool> {
         let is_marker = [MARKER_FILE, ".dragline.tmp"].iter().any(|name| path == self.dir.join(name));
         Ok(!is_marker && !self.disk.open(path, Open::Read)?.is_empty()?)
+    }
+
+    fn refuse_earlier(&self, old: &Marker) -> Result<(), OutputError> {
+        let dir = self.dir.to_owned();
+        match self.find_own(old, |_| Ok(true)) {
+            Ok(None) => Ok(()),
+            Ok(Some(file)) => Err(OutputError::Earlier { dir, file }),
+            Err(source) => Err(OutputError::Unusable { dir, source }),
+        }
     }
 
     fn remove_own(&self, marker: &Marker) -> io::Result<()> {
@@ -295,8 +317,13 @@ mod tests {
             assert!(message.contains("--fresh"), "{message}");
             assert!(message.contains(file), "{message}");
             assert_eq!(names_in(dir.path()), [file], "a refusal changes nothing");
+            let vacant = OutputFolder::vacant(&FileDisk, dir.path(), &[]);
+            assert_eq!(vacant.unwrap_err().to_string(), message);
             std::fs::remove_file(dir.path().join(file)).unwrap();
         }
+        OutputFolder::vacant(&FileDisk, dir.path(), &[]).unwrap();
+        OutputFolder::vacant(&FileDisk, &dir.path().join("missing"), &[]).unwrap();
+        assert_eq!(names_in(dir.path()), [] as [&str; 0], "looking changes nothing");
     }
 
     #[test]
