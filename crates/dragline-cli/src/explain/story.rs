@@ -47,7 +47,7 @@ impl Story {
             });
         }
         if let (Some(Standing::Live { depth }), true) = (self.standing, self.past.is_empty()) {
-            lines.push(format!("found (depth {depth}), and in no commit since that says more"));
+            lines.push(format!("found (depth {depth}), and not settled at the last commit"));
         }
         lines
     }

@@ -198,9 +198,12 @@ impl Simulation {
             metrics: &ended.metrics,
         };
         evidence.check(problems);
-        let after = Output::read(&disk.crash(Crash::PowerLoss, self.seed), is_numbered);
-        if evidence.is_committed() && after != output {
-            problems.add("durable", "a power loss after the end takes something that was written");
+        let after = disk.crash(Crash::PowerLoss, self.seed);
+        if evidence.is_committed() && Output::read(&after, is_numbered) != output {
+            let lost = disk.paths().into_iter().filter(|path| disk.contents(path) != after.contents(path));
+            let names: Vec<_> = lost.map(|path| path.display().to_string()).collect();
+            let names = names.join(", ");
+            problems.add("durable", format!("a power loss after the end takes something of {names}"));
         }
     }
 }

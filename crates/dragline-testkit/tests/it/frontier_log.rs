@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex};
 
 use dragline_core::Wall;
 use dragline_core::chance::Chance;
-use dragline_core::frontier::{self as core_frontier, CommitError, Epoch, Frontier, Mark, RunId};
+use dragline_core::frontier::{
+    self as core_frontier, CommitError, Epoch, Frontier, FrontierStats, Mark, RunId,
+};
 use dragline_core::invariants;
 use dragline_core::rules::CrawlRules;
 use dragline_disk::Disk;
-use dragline_frontier::history::{History, HistoryOptions};
+use dragline_frontier::history::HistoryOptions;
 use dragline_frontier::log::LogOptions;
-use dragline_frontier::{CommitBody, Inline, LogFrontier, Mutant, OpenOptions};
+use dragline_frontier::{Inline, LogFrontier, Mutant, OpenOptions, inspect};
 use dragline_testkit::conformance::{KEY_SEED, Recovered, Subject, Trial};
 use dragline_testkit::disk::{Crash, SimDisk};
 
@@ -27,8 +29,8 @@ struct OnDisk {
     chunk_urls: usize,
     commits: u64,
     begun: Option<(Epoch, u64)>,
-    /// URLs that had ended then.
-    ended: u64,
+    /// The counts then.
+    stats: FrontierStats,
     mutant: Option<Mutant>,
     tally: Arc<Mutex<Tally>>,
 }
@@ -60,7 +62,7 @@ impl OnDisk {
             chunk_urls,
             commits: 0,
             begun: None,
-            ended: 0,
+            stats: FrontierStats::default(),
             mutant: None,
             tally,
         }
@@ -75,12 +77,19 @@ impl OnDisk {
     /// Looks at the files as another process would, and compares the history with the counts.
     fn check_history(&self) {
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
-        let seen = dragline_frontier::log::Log::inspect(Arc::clone(&disk), Path::new(DIR), RUN);
-        let commit = seen.expect("a log at rest can be read").commit.expect("there is a commit");
-        let body = CommitBody::decode(&commit.body).expect("a commit can be read");
-        let view = History::inspect(disk, Path::new(DIR), RUN, body.history);
-        let entries = view.scan(1).expect("a history can be read").count() as u64;
-        assert_eq!(entries, self.ended, "each URL that ended did so once");
+        let mut options =
+            OpenOptions::new(self.rules.clone(), RUN, KEY_SEED, Wall::default(), Arc::new(Inline));
+        options.chunk_urls = self.chunk_urls;
+        let seen = inspect(&disk, Path::new(DIR), &options);
+        let seen = seen.expect("a folder at rest can be read").expect("there is a commit");
+        let entries = seen.history.scan(1).expect("a history can be read").count() as u64;
+        let (stats, copy) = (&self.stats, seen.machine.stats());
+        let counts = |stats: &FrontierStats| {
+            let ended = (stats.done, stats.redirected, stats.failed.clone(), stats.skipped.clone());
+            (stats.discovered, stats.pending, ended)
+        };
+        assert_eq!(counts(&copy), counts(stats), "the copy is the frontier as of the commit");
+        assert_eq!(entries, stats.discovered - stats.pending, "each URL that ended did so once");
     }
 }
 
@@ -123,8 +132,7 @@ impl Subject for OnDisk {
 
     fn begin_commit(&mut self, number: u64) {
         self.begun = Some((self.frontier.begin_commit(), number));
-        let stats = self.frontier.stats();
-        self.ended = stats.discovered - stats.pending;
+        self.stats = self.frontier.stats();
     }
 
     fn finish_commit(&mut self) -> bool {
