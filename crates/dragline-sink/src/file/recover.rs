@@ -76,15 +76,18 @@ impl Life {
     }
 }
 
-/// Opens a file of fixed name that a start which was cut short has left.
+/// Replaces a file of fixed name that a start which was cut short has left empty.
 fn empty(shape: &Shape, path: &Path) -> Result<Box<dyn dragline_disk::DiskFile>, SinkError> {
     let file = shape.shelf.open_if_there(path, Open::Append)?;
     let in_the_way = || SinkError::InTheWay { path: path.to_owned() };
     let file = file.ok_or_else(in_the_way)?;
-    match file.is_empty().map_err(|error| SinkError::from_io(path, "read", error))? {
-        true => Ok(file),
-        false => Err(in_the_way()),
+    if !file.is_empty().map_err(|error| SinkError::from_io(path, "read", error))? {
+        return Err(in_the_way());
     }
+    drop(file);
+    // Made anew: its name may be one whose sync failed, and a later sync that succeeds would prove nothing.
+    shape.shelf.remove_if_there(path)?;
+    shape.shelf.create(path)
 }
 
 fn check_form(shape: &Shape, position: &Position) -> Result<(), SinkError> {
