@@ -34,6 +34,7 @@ pub(crate) fn check(
     found.handlers(plan);
     found.sinks(plan);
     found.state(plan);
+    found.recrawl(plan);
     found.files_of_sinks(plan);
     let bad: Vec<String> = errors.iter().map(|error| error.key.clone()).collect();
     let known = |key: &str| bad.iter().any(|bad| bad == key || is_part(bad, key));
@@ -200,6 +201,14 @@ impl Checks<'_> {
                 let keys = [&*format!("sink[{index}].path"), "state.dir"];
                 self.add(&keys, message, "write it elsewhere");
             }
+        }
+    }
+
+    fn recrawl(&mut self, plan: &Plan) {
+        let recrawl = &plan.recrawl;
+        if recrawl.interval_min > recrawl.interval_max {
+            let message = "recrawl.interval_min is longer than recrawl.interval_max".to_owned();
+            self.add(&["recrawl.interval_min", "recrawl.interval_max"], message, "exchange them");
         }
     }
 

@@ -36,6 +36,7 @@ pub use network::{
 pub use origins::{Origins, Place};
 pub use plan::{
     ActorsPlan, AdminPlan, CompressPlan, FetchPlan, FilesPlan, HandlerKind, HandlerPlan, LogFormat, LogLevel,
-    LogPlan, LogUrls, OutputPlan, Plan, Seed, SinkKind, SinkPlan, SinkRecords, StatePlan,
+    LogPlan, LogUrls, OutputPlan, Plan, RecrawlPlan, RecrawlPolicy, Seed, SinkKind, SinkPlan, SinkRecords,
+    StatePlan,
 };
 pub use units::{ByteSize, HumanDuration, UnitError};

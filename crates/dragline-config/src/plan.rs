@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dragline_core::CanonicalUrl;
 use dragline_core::fetch::{FetchLimits, HttpVersion};
+use dragline_core::recrawl::{Adaptive, RecrawlRules};
 use dragline_core::rules::{CrawlRules, GuardRules};
 
 use crate::network::NetworkPlan;
@@ -30,6 +31,8 @@ pub struct Plan {
     pub output: OutputPlan,
     /// Where the crawl's state is kept, and how large it may become.
     pub state: StatePlan,
+    /// What is visited again.
+    pub recrawl: RecrawlPlan,
     /// The handlers that are part of Dragline, each with a name of its own.
     pub handlers: Vec<HandlerPlan>,
     /// Sinks beside those of `[output] dir`, each with a name of its own.
@@ -52,6 +55,7 @@ impl Default for Plan {
             network: NetworkPlan::default(),
             output: OutputPlan::default(),
             state: StatePlan::default(),
+            recrawl: RecrawlPlan::default(),
             handlers: vec![HandlerPlan::default()],
             sinks: Vec::new(),
             actors: ActorsPlan::default(),
@@ -163,6 +167,60 @@ impl Default for StatePlan {
             hosts_max: 1_000_000,
             memory_max: 0,
             keep_skips: true,
+        }
+    }
+}
+
+/// What a start visits again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecrawlPlan {
+    /// How it is decided.
+    pub policy: RecrawlPolicy,
+    /// The interval, or the first.
+    pub interval: Duration,
+    /// The shortest interval that adapts.
+    pub interval_min: Duration,
+    /// The longest interval that adapts.
+    pub interval_max: Duration,
+    /// What an interval is multiplied by when the page had changed.
+    pub shorten: f64,
+    /// What an interval is multiplied by when the page had not changed.
+    pub lengthen: f64,
+}
+
+/// How it is decided what is visited again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecrawlPolicy {
+    /// Nothing is.
+    #[default]
+    Off,
+    /// Everything, after the same interval.
+    Fixed,
+    /// Each page after its own interval.
+    Adaptive,
+}
+
+impl Default for RecrawlPlan {
+    fn default() -> Self {
+        let Adaptive { first, min, max, shorten, lengthen } = Adaptive::default();
+        let policy = RecrawlPolicy::Off;
+        Self { policy, interval: first, interval_min: min, interval_max: max, shorten, lengthen }
+    }
+}
+
+impl RecrawlPlan {
+    /// Returns the rules it stands for.
+    pub const fn rules(&self) -> RecrawlRules {
+        match self.policy {
+            RecrawlPolicy::Off => RecrawlRules::Off,
+            RecrawlPolicy::Fixed => RecrawlRules::Fixed(self.interval),
+            RecrawlPolicy::Adaptive => RecrawlRules::Adaptive(Adaptive {
+                first: self.interval,
+                min: self.interval_min,
+                max: self.interval_max,
+                shorten: self.shorten,
+                lengthen: self.lengthen,
+            }),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::draft::Draft;
 use super::{checked, lists};
-use crate::plan::{CompressPlan, LogFormat, LogLevel, LogUrls};
-use crate::schema::Kind::{Bool, Choice, Number, Size, Tables, Text, Time};
+use crate::plan::{CompressPlan, LogFormat, LogLevel, LogUrls, RecrawlPolicy};
+use crate::schema::Kind::{Bool, Choice, Fraction, Number, Size, Tables, Text, Time};
 use crate::schema::{Field, millis, narrow};
 
 const HOUR: u64 = 3_600;
@@ -89,6 +89,50 @@ pub(super) static STATE: &[Field<Draft>] = &[
         Bool(|draft, value| draft.plan.state.keep_skips = value),
         "true",
         "remember by which rule each URL was skipped",
+    ),
+];
+
+/// Section `recrawl`.
+pub(super) static RECRAWL: &[Field<Draft>] = &[
+    Field::new(
+        "recrawl.policy",
+        Choice(&[
+            ("off", |draft| draft.plan.recrawl.policy = RecrawlPolicy::Off),
+            ("fixed", |draft| draft.plan.recrawl.policy = RecrawlPolicy::Fixed),
+            ("adaptive", |draft| draft.plan.recrawl.policy = RecrawlPolicy::Adaptive),
+        ]),
+        "\"off\"",
+        "what a start visits again: off | fixed (after interval) | adaptive (sooner what changes)",
+    ),
+    Field::new(
+        "recrawl.interval",
+        Time(millis(1_000, 24 * 366 * HOUR), |draft, value| draft.plan.recrawl.interval = value),
+        "\"24h\"",
+        "from one visit to the next; adaptive: from the first to the second",
+    ),
+    Field::new(
+        "recrawl.interval_min",
+        Time(millis(1_000, 24 * 366 * HOUR), |draft, value| draft.plan.recrawl.interval_min = value),
+        "\"1h\"",
+        "adaptive: the shortest interval",
+    ),
+    Field::new(
+        "recrawl.interval_max",
+        Time(millis(1_000, 24 * 366 * HOUR), |draft, value| draft.plan.recrawl.interval_max = value),
+        "\"720h\"",
+        "adaptive: the longest interval",
+    ),
+    Field::new(
+        "recrawl.shorten",
+        Fraction(0.01..=1.0, |draft, value| draft.plan.recrawl.shorten = value),
+        "0.6",
+        "adaptive: what an interval is multiplied by when the page had changed",
+    ),
+    Field::new(
+        "recrawl.lengthen",
+        Fraction(1.0..=100.0, |draft, value| draft.plan.recrawl.lengthen = value),
+        "1.6",
+        "adaptive: what it is multiplied by when the page had not changed, or is gone",
     ),
 ];
 

@@ -16,6 +16,7 @@ pub(crate) static FIELDS: Fields<Draft> = &[
     manners::FIELDS,
     process::OUTPUT,
     process::STATE,
+    process::RECRAWL,
     process::LISTS,
     process::UPKEEP,
 ];

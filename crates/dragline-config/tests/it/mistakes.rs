@@ -65,7 +65,7 @@ fn unknown_keys_come_with_what_was_meant() {
     check(
         "concurency = 1",
         &[
-            "d.toml:1:1: unknown key `concurency` (known here: `actors`, `admin`, `agent`, `auth`, `cookies`, `dns`, `fetch`, `handler`, `log`, `output`, `politeness`, `proxy`, `request`, `retry`, `robots`, `route`, `scope`, `security`, `seeds`, `sink`, `state`, `tls`, `traps`, `version`)",
+            "d.toml:1:1: unknown key `concurency` (known here: `actors`, `admin`, `agent`, `auth`, `cookies`, `dns`, `fetch`, `handler`, `log`, `output`, `politeness`, `proxy`, `recrawl`, `request`, `retry`, `robots`, `route`, `scope`, `security`, `seeds`, `sink`, `state`, `tls`, `traps`, `version`)",
         ],
     );
     check(

@@ -16,6 +16,7 @@ mod inspect;
 #[cfg(feature = "mutants")]
 mod mutant;
 mod open;
+mod recrawl;
 mod shelf;
 mod snapshots;
 mod storage;

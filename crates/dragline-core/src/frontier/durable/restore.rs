@@ -93,6 +93,11 @@ pub enum RestoreError {
         /// Its number.
         number: u64,
     },
+    /// An entry of the history is not what a frontier of this version writes.
+    History {
+        /// Its number.
+        number: u64,
+    },
     /// A part of the snapshot is not what a frontier of this version writes.
     Part {
         /// The part.
@@ -115,6 +120,7 @@ impl fmt::Display for RestoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Record { number } => write!(f, "record {number} cannot be read"),
+            Self::History { number } => write!(f, "entry {number} of the history cannot be read"),
             Self::Part { shard } => write!(f, "part {shard} of the snapshot cannot be read"),
             Self::Counts { what, expected, found } => {
                 write!(f, "the last commit counted {expected} {what}, and {found} were found")
