@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use dragline::config::HumanDuration;
 use dragline::core::fetch::Method;
 use ipnet::IpNet;
 
@@ -38,6 +39,9 @@ pub(crate) enum Command {
     },
     /// Crawl a built-in site on loopback: needs no network and nothing installed
     Demo(DemoArgs),
+    /// Crawl simulated webs in simulated time, check that every promise is kept, and say how long a web would take
+    #[command(after_help = Exit::HELP)]
+    Simulate(SimulateArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -271,4 +275,34 @@ pub(crate) struct DemoArgs {
     pub(crate) listen: String,
     #[command(flatten)]
     pub(crate) show: ShowArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// Webs to crawl, each drawn from a seed of its own; 0: only say how long one would take
+    #[arg(long, value_name = "N", default_value = "20")]
+    pub(crate) seeds: u64,
+    /// The first seed
+    #[arg(long, value_name = "SEED", default_value = "0")]
+    pub(crate) seed_from: u64,
+    /// Hosts of each web
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) hosts: u32,
+    /// Pages of each web, all hosts together
+    #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) pages: u32,
+    /// The least gap between two fetches of one host, as in 500ms; drawn with the other conditions by default
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) delay: Option<HumanDuration>,
+    /// What goes wrong beside the web
+    #[arg(long, value_name = "WHICH", value_enum, default_value = "drawn")]
+    pub(crate) faults: WhichFaults,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WhichFaults {
+    /// As each seed has it: few credits, actors that die, a disk that fills up, crashes, an operator who stops the crawl
+    Drawn,
+    /// Nothing, under usual conditions
+    None,
 }

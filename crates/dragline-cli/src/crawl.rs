@@ -97,11 +97,8 @@ fn tell_end(plan: &Plan, end: &CrawlEnd) {
     let report = &end.report;
     output::tell(&report.to_string());
     output::tell(&identity(report));
-    let dir = plan.output.dir.display();
-    output::tell(&format!(
-        "{}: pages.jsonl, items.jsonl, skipped.jsonl and report.json in {dir}",
-        report.ended
-    ));
+    let (files, dir) = (state::row_files(plan), plan.output.dir.display());
+    output::tell(&format!("{}: {files} and report.json in {dir}", report.ended));
     if report.pending > 0 {
         output::tell("the same command goes on from here; --fresh starts over");
     }

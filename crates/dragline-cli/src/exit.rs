@@ -35,7 +35,7 @@ impl Exit {
   3        the configuration is wrong
   4        nothing could start: a port or a state folder in use, the output folder, another configuration than the
            run's, no seed that leads to a page
-  5        internal: an actor gave up after restarts
+  5        internal: an actor gave up after restarts (simulate: a promise was not kept)
   6        storage: results or state could not be written, or are damaged
   130,143  stopped at once by a second SIGINT or SIGTERM; the first finishes what is in flight";
 

@@ -14,6 +14,7 @@ mod look;
 mod output;
 mod progress;
 mod signals;
+mod simulate;
 mod state;
 mod status;
 
@@ -35,6 +36,7 @@ fn main() -> std::process::ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Config { command } => config::run(&command),
         Command::Demo(args) => demo::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
     };
     match ended {
         Ok(exit) => exit.code(),

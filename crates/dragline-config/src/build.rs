@@ -1,5 +1,6 @@
 //! Reads one layer after the other into a draft, then has the whole checked.
 
+use dragline_core::rules::FrontierLimits;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -147,6 +148,12 @@ impl Build {
             plan.fetch.concurrency.saturating_mul(2)
         } else {
             self.draft.pages_max
+        };
+        plan.rules.limits = FrontierLimits {
+            pending_per_host_max: plan.state.pending_per_host_max,
+            hosts_max: plan.state.hosts_max,
+            memory_max: plan.state.memory_max,
+            keep_skips: plan.state.keep_skips,
         };
         plan.state.uncommitted_max =
             if self.draft.uncommitted_max == 0 { plan.fetch.concurrency } else { self.draft.uncommitted_max };

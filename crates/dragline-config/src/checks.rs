@@ -8,14 +8,14 @@ use dragline_core::report::TOTALS_MARK;
 
 use crate::errors::ConfigError;
 use crate::origins::{Origins, Place};
-use crate::plan::{Plan, SinkKind};
+use crate::plan::Plan;
 use crate::seeds::Gathered;
 use crate::units::HumanDuration;
 
 /// The sinks that every run has, each with its file in `[output] dir`.
-const OWN_SINKS: [&str; 3] = ["pages", "items", "skipped"];
-/// The report, which stands in `[output] dir` too.
-const REPORT: &str = "report.json";
+pub(crate) const OWN_SINKS: [&str; 3] = ["pages", "items", "skipped"];
+/// What stands in `[output] dir` too: the report, what says whose the folder is, and both while they are written.
+const OWN_FILES: [&str; 4] = ["report.json", "report.json.tmp", ".dragline", ".dragline.tmp"];
 
 /// Adds every mistake of the whole to `errors`; keys that have one already are not judged again.
 pub(crate) fn check(
@@ -34,6 +34,7 @@ pub(crate) fn check(
     found.handlers(plan);
     found.sinks(plan);
     found.state(plan);
+    found.files_of_sinks(plan);
     let bad: Vec<String> = errors.iter().map(|error| error.key.clone()).collect();
     let known = |key: &str| bad.iter().any(|bad| bad == key || is_part(bad, key));
     errors.extend(
@@ -160,7 +161,7 @@ impl Checks<'_> {
     fn sinks(&mut self, plan: &Plan) {
         let own = OWN_SINKS.into_iter().chain([TOTALS_MARK]);
         let mut names: BTreeMap<&str, String> = own.map(|name| (name, String::new())).collect();
-        let own = OWN_SINKS.iter().map(|name| format!("{name}.jsonl")).chain([REPORT.into()]);
+        let own = OWN_SINKS.iter().map(|name| format!("{name}.jsonl")).chain(OWN_FILES.map(Into::into));
         let mut paths: BTreeMap<_, String> =
             own.map(|file| (plan.output.dir.join(file), String::new())).collect();
         for (index, sink) in plan.sinks.iter().enumerate() {
@@ -169,7 +170,7 @@ impl Checks<'_> {
             if let Some(first) = first {
                 self.add(&[&key], self.taken("sink", &sink.name, &first), "give it a name of its own");
             }
-            let SinkKind::Jsonl { path } = &sink.kind;
+            let path = &sink.path;
             let key = format!("sink[{index}].path");
             let first = paths.insert(plain(&plan.output.dir.join(path)), key.clone());
             if let Some(first) = first.filter(|_| !path.as_os_str().is_empty()) {
@@ -189,7 +190,7 @@ impl Checks<'_> {
             self.add(&["state.dir", "output.dir"], message, "give it a folder of its own, such as \"state\"");
         }
         for (index, sink) in plan.sinks.iter().enumerate() {
-            let SinkKind::Jsonl { path } = &sink.kind;
+            let path = &sink.path;
             if plain(&plan.output.dir.join(path)).starts_with(&state) && !output.starts_with(&state) {
                 let message = format!(
                     "sink's file \"{}\" is in the state folder ({})",
@@ -211,7 +212,7 @@ impl Checks<'_> {
 }
 
 /// Drops `.` and resolves `..`, so that one file has one spelling.
-fn plain(path: &Path) -> PathBuf {
+pub(crate) fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
         match part {

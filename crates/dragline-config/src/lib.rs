@@ -7,6 +7,7 @@
 mod build;
 mod checks;
 mod checks_of_network;
+mod checks_of_sinks;
 mod disk;
 mod errors;
 mod fields;
@@ -34,7 +35,7 @@ pub use network::{
 };
 pub use origins::{Origins, Place};
 pub use plan::{
-    ActorsPlan, AdminPlan, FetchPlan, HandlerKind, HandlerPlan, LogFormat, LogLevel, LogPlan, LogUrls,
-    OutputPlan, Plan, Seed, SinkKind, SinkPlan, SinkRecords, StatePlan,
+    ActorsPlan, AdminPlan, CompressPlan, FetchPlan, FilesPlan, HandlerKind, HandlerPlan, LogFormat, LogLevel,
+    LogPlan, LogUrls, OutputPlan, Plan, Seed, SinkKind, SinkPlan, SinkRecords, StatePlan,
 };
 pub use units::{ByteSize, HumanDuration, UnitError};

@@ -119,11 +119,18 @@ pub struct OutputPlan {
     pub fresh: bool,
     /// Rows of `skipped.jsonl`; skips beyond are only counted.
     pub skipped_rows_max: u64,
+    /// How its files of rows are divided.
+    pub files: FilesPlan,
 }
 
 impl Default for OutputPlan {
     fn default() -> Self {
-        Self { dir: "dragline-out".into(), fresh: false, skipped_rows_max: 1_000_000 }
+        Self {
+            dir: "dragline-out".into(),
+            fresh: false,
+            skipped_rows_max: 1_000_000,
+            files: FilesPlan::default(),
+        }
     }
 }
 
@@ -138,7 +145,7 @@ pub struct StatePlan {
     pub disk_free_min: u64,
     /// URLs of one host that may wait; 0: no limit.
     pub pending_per_host_max: u64,
-    /// Hosts whose clocks are kept in memory; at least 1.
+    /// Hosts; URLs of more are skipped; 0: no limit.
     pub hosts_max: u64,
     /// Bytes of memory that the frontier may take; 0: no limit.
     pub memory_max: u64,
@@ -158,6 +165,36 @@ impl Default for StatePlan {
             keep_skips: true,
         }
     }
+}
+
+/// How rows are divided into files. With the default there is one file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FilesPlan {
+    /// Bytes, before compression, at which a file is finished and another one begun; 0: never for its size.
+    pub rotate_bytes: u64,
+    /// Rows at which a file is finished and another one begun; 0: never for its rows.
+    pub rotate_rows: u64,
+    /// How finished files are compressed.
+    pub compress: CompressPlan,
+}
+
+impl FilesPlan {
+    /// Whether files are numbered: `items.jsonl` then stands for `items-000001.jsonl` and so on.
+    pub fn are_numbered(&self) -> bool {
+        self.rotate_bytes > 0 || self.rotate_rows > 0 || self.compress != CompressPlan::None
+    }
+}
+
+/// How finished files are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CompressPlan {
+    /// They stay plain.
+    #[default]
+    None,
+    /// By gzip, each as a whole.
+    Gzip,
+    /// By zstd, each as a whole.
+    Zstd,
 }
 
 /// A handler that is part of Dragline, and which pages it is given.
@@ -208,22 +245,28 @@ pub enum HandlerKind {
 pub struct SinkPlan {
     /// The name, a label value in metrics: lower-case letters, digits and `_`.
     pub name: String,
-    /// How and where it writes.
+    /// How it writes.
     pub kind: SinkKind,
+    /// Its file, inside `[output] dir` unless absolute.
+    pub path: PathBuf,
     /// What it writes.
     pub records: SinkRecords,
+    /// Keys of items that are columns of CSV in place of the whole item; empty: the whole item is one.
+    pub columns: Vec<String>,
+    /// How its rows are divided into files.
+    pub files: FilesPlan,
     /// Settles given to it and not yet written; at least 1.
     pub credits: u32,
 }
 
-/// How and where a sink writes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How a sink writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SinkKind {
     /// One JSON value a line.
-    Jsonl {
-        /// The file, inside `[output] dir` unless absolute.
-        path: PathBuf,
-    },
+    #[default]
+    Jsonl,
+    /// CSV after RFC 4180, with a header in each file.
+    Csv,
 }
 
 /// What a sink writes.

@@ -45,6 +45,9 @@ pub enum Next {
 pub fn digest(lease: &Lease, response: FetchResponse, rules: &CrawlRules, at: Wall) -> FetchDone {
     let retry_after = http_fields::retry_after(&response.headers, at);
     let content_type = response.headers.get_str("content-type").and_then(|value| value.split(';').next());
+    let is_unchanged = lease.revisit.is_some() && response.status == Some(304);
+    // A server need not repeat by what it is asked.
+    let known = lease.revisit.as_deref().filter(|_| is_unchanged);
     let summary = FetchSummary {
         outcome: response.outcome,
         status: response.status,
@@ -57,9 +60,9 @@ pub fn digest(lease: &Lease, response: FetchResponse, rules: &CrawlRules, at: Wa
         peer: response.peer,
         fetched_at: at,
         error: response.error.clone(),
-        etag: validator(&response.headers, "etag"),
-        last_modified: validator(&response.headers, "last-modified"),
-        digest: body_digest(lease.purpose, &response),
+        etag: validator(&response.headers, "etag").or_else(|| known?.etag.clone()),
+        last_modified: validator(&response.headers, "last-modified").or_else(|| known?.last_modified.clone()),
+        digest: body_digest(lease.purpose, &response).or_else(|| known?.digest),
     };
     let mut fetched = Fetched {
         token: lease.token,
@@ -74,6 +77,8 @@ pub fn digest(lease: &Lease, response: FetchResponse, rules: &CrawlRules, at: Wa
             let answer = robots::answer(&response, &lease.url, &rules.robots, &rules.agent.name);
             Next::Settle(Settlement::Robots(answer))
         }
+        // Nothing came that a handler could look at: the page is as it was.
+        (_, Outcome::Ok) if is_unchanged => Next::Settle(Settlement::Done),
         (_, Outcome::Ok | Outcome::OkTruncated) => {
             fetched.to_handlers = true;
             Next::Handle(Arc::new(page(lease, response, at)))
@@ -140,6 +145,7 @@ mod tests {
             depth: 2,
             attempt: 1,
             generation: 0,
+            revisit: None,
             label: None,
             data: None,
             referrer: None,
@@ -224,5 +230,30 @@ mod tests {
         check(Purpose::Robots, response(Outcome::Ok, 200, &[]), "Robots(Rules");
         check(Purpose::Robots, response(Outcome::HttpError, 404, &[]), "Robots(Unavailable");
         check(Purpose::Robots, response(Outcome::HttpError, 503, &[]), "Robots(Unreachable");
+    }
+
+    #[test]
+    fn a_page_that_is_as_it_was_is_done_and_keeps_what_is_known_of_it() {
+        use crate::frontier::Revisit;
+        let known = Revisit {
+            generation: 3,
+            etag: Some("\"v7\"".into()),
+            last_modified: Some("Thu, 01 Jan 1970 00:00:00 GMT".into()),
+            digest: Some(9),
+            ..Revisit::default()
+        };
+        assert_eq!(known.conditions().len(), 2);
+        assert_eq!(&*known.conditions()[0].1, "\"v7\"");
+        let mut lease = lease(Purpose::Page);
+        let unchanged = |lease: &Lease| {
+            let mut response = FetchResponse::failed(Outcome::Ok, Phase::Body, "");
+            (response.status, response.error) = (Some(304), None);
+            digest(lease, response, &CrawlRules::default(), Wall::from_secs(0))
+        };
+        assert!(matches!(unchanged(&lease).next, Next::Handle(_)), "nobody asked whether it has changed");
+        lease.revisit = Some(Arc::new(known));
+        let done = unchanged(&lease);
+        assert!(matches!(done.next, Next::Settle(Settlement::Done)) && !done.fetched.to_handlers);
+        assert_eq!((done.summary.etag.as_deref(), done.summary.digest), (Some("\"v7\""), Some(9)));
     }
 }

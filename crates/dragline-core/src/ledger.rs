@@ -279,6 +279,7 @@ mod tests {
             depth: 0,
             attempt: 1,
             generation: 0,
+            revisit: None,
             label: None,
             data: None,
             referrer: None,

@@ -196,7 +196,9 @@ impl Lane {
             Purpose::Page => &self.parts.limits,
             Purpose::Robots | Purpose::Sitemap => &self.limits_of_robots,
         };
+        let conditions = lease.revisit.as_ref().map(|revisit| revisit.conditions()).unwrap_or_default();
         let request = FetchRequest {
+            headers: conditions.into(),
             cookies: self.parts.cookies.clone(),
             keyring: self.parts.keyring.clone(),
             ..FetchRequest::get(lease.url.clone(), Arc::clone(limits))

@@ -102,31 +102,36 @@ impl StateLock {
     /// # Errors
     /// When a process that lives owns it, or the folder cannot be written.
     pub fn take(dir: &Path, me: &Owner) -> Result<Self, LockError> {
-        let path = dir.join(LOCK_FILE);
         let failed = |action| move |source| LockError::from_io(dir, action, source);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
         for _ in 0..TAKES_MAX {
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(false);
-            let file = options.open(&path).map_err(failed("create"))?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    return Err(LockError::held(dir, read(&file).ok().flatten()));
-                }
-                Err(TryLockError::Error(error)) if cannot_lock(&error) => {
-                    return Self::compare(dir, file, me);
-                }
-                Err(TryLockError::Error(error)) => return Err(failed("lock")(error)),
+            let file = options.open(dir.join(LOCK_FILE)).map_err(failed("create"))?;
+            if let Some(lock) = Self::take_file(dir, file, me)? {
+                return Ok(lock);
             }
-            if !stands_there(&file, &path).map_err(failed("read"))? {
-                continue;
-            }
-            // The lock holds without what is written: that only tells others who we are, and a full disk is for the
-            // crawl to wait for.
-            write(&file, me).ok();
-            return Ok(Self { file });
         }
         Err(failed("lock")(io::Error::other("its file is removed again and again")))
+    }
+
+    /// Takes a folder by its file; `None` when that was removed since it was opened.
+    fn take_file(dir: &Path, file: File, me: &Owner) -> Result<Option<Self>, LockError> {
+        let failed = |action| move |source| LockError::from_io(dir, action, source);
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(LockError::held(dir, read(&file).ok().flatten())),
+            Err(TryLockError::Error(error)) if cannot_lock(&error) => {
+                return Self::compare(dir, file, me).map(Some);
+            }
+            Err(TryLockError::Error(error)) => return Err(failed("lock")(error)),
+        }
+        if !stands_there(&file, &dir.join(LOCK_FILE)).map_err(failed("read"))? {
+            return Ok(None);
+        }
+        // The lock holds without what is written: that only tells others who we are, and a full disk is for the crawl to
+        // wait for.
+        write(&file, me).ok();
+        Ok(Some(Self { file }))
     }
 
     /// Takes a folder on a file system that has no locks: from nobody, or from a process that is dead. Two that take it
@@ -329,13 +334,18 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_whose_file_was_removed_keeps_nobody_out_and_the_next_one_does() {
+    fn a_file_that_was_removed_is_not_the_lock() {
         let folder = tempfile::tempdir().unwrap();
-        let old = StateLock::take(folder.path(), &me()).unwrap();
-        std::fs::remove_file(folder.path().join(LOCK_FILE)).unwrap();
-        assert!(!stands_there(&old.file, &folder.path().join(LOCK_FILE)).unwrap());
-        let _new = StateLock::take(folder.path(), &me()).unwrap();
-        assert!(!stands_there(&old.file, &folder.path().join(LOCK_FILE)).unwrap());
+        let path = folder.path().join(LOCK_FILE);
+        let create = || File::create_new(&path).expect("it is not there");
+        let removed = create();
+        std::fs::remove_file(&path).unwrap();
+        assert!(StateLock::take_file(folder.path(), removed, &me()).unwrap().is_none());
+        let replaced = create();
+        std::fs::remove_file(&path).unwrap();
+        drop(create());
+        assert!(StateLock::take_file(folder.path(), replaced, &me()).unwrap().is_none());
+        let _lock = StateLock::take(folder.path(), &me()).unwrap();
         StateLock::take(folder.path(), &me()).unwrap_err();
     }
 

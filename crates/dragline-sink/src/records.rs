@@ -9,6 +9,7 @@ use dragline_core::fetch::{FetchError, Phases};
 use dragline_core::frontier::{Lease, Skipped};
 use dragline_core::handled::Item;
 use dragline_core::ledger::FetchSummary;
+use dragline_core::recrawl::Change;
 use dragline_core::{CanonicalUrl, Decision, Outcome, SkipReason, Wall};
 
 use crate::rows;
@@ -37,7 +38,8 @@ pub enum RecordKind {
 
 /// How a URL was settled by a fetch: one line of `pages.jsonl`.
 ///
-/// Written as `{url, disposition, kind, outcome, status, content_type, wire_bytes, bytes, depth, attempt, referrer,
+/// Written as `{url, disposition, kind, outcome, status, content_type, wire_bytes, bytes, depth, attempt, generation,
+/// change, referrer,
 /// redirect_target, chain, title, phases {dns_ms, connect_ms, tls_ms, ttfb_ms, body_ms, total_ms}, truncated, peer,
 /// fetched_at, error {phase, message}}`; what is unknown is null, times are milliseconds, `fetched_at` is RFC 3339.
 #[derive(Clone, Debug)]
@@ -60,6 +62,10 @@ pub struct PageRecord {
     pub depth: u32,
     /// The last attempt, from 1.
     pub attempt: u32,
+    /// Counts how often the URL began anew, from 0.
+    pub generation: u32,
+    /// What has changed since the visit before, as far as this one says.
+    pub change: Option<Change>,
     /// The page that named the URL.
     pub referrer: Option<CanonicalUrl>,
     /// Where the server redirected to.
@@ -170,6 +176,8 @@ impl PageRecord {
             bytes: fetch.body_bytes,
             depth: lease.depth,
             attempt: lease.attempt,
+            generation: lease.generation,
+            change: Change::of(disposition, fetch.status, fetch.digest, lease.revisit.as_deref()),
             referrer: lease.referrer,
             redirect_target: None,
             chain: lease.chain,
@@ -228,6 +236,7 @@ mod tests {
             depth: 2,
             attempt: 1,
             generation: 0,
+            revisit: None,
             label: None,
             data: None,
             referrer: Some(url("http://a/")),
@@ -267,7 +276,7 @@ mod tests {
             record,
             concat!(
                 r#"{"url":"http://a/1","disposition":"done","kind":null,"outcome":"ok","status":200,"#,
-                r#""content_type":"text/html","wire_bytes":4,"bytes":5,"depth":2,"attempt":1,"#,
+                r#""content_type":"text/html","wire_bytes":4,"bytes":5,"depth":2,"attempt":1,"generation":0,"change":"new","#,
                 r#""referrer":"http://a/","redirect_target":null,"chain":["http://a/0"],"#,
                 r#""title":"A \"title\"\n","phases":{"dns_ms":null,"connect_ms":null,"tls_ms":null,"#,
                 r#""ttfb_ms":1.5,"body_ms":null,"total_ms":2.0},"truncated":false,"peer":"127.0.0.1:80","#,
@@ -288,10 +297,10 @@ mod tests {
         assert_eq!(
             String::from_utf8(text).unwrap(),
             concat!(
-                "url,disposition,kind,outcome,status,content_type,wire_bytes,bytes,depth,attempt,referrer,",
-                "redirect_target,chain,title,dns_ms,connect_ms,tls_ms,ttfb_ms,body_ms,total_ms,truncated,peer,",
+                "url,disposition,kind,outcome,status,content_type,wire_bytes,bytes,depth,attempt,generation,",
+                "change,referrer,redirect_target,chain,title,dns_ms,connect_ms,tls_ms,ttfb_ms,body_ms,total_ms,truncated,peer,",
                 "fetched_at,error_phase,error_message\r\n",
-                "http://a/1,failed,timeout,ok,200,text/html,4,5,2,1,http://a/,,http://a/0 http://a/1,",
+                "http://a/1,failed,timeout,ok,200,text/html,4,5,2,1,0,,http://a/,,http://a/0 http://a/1,",
                 "\"=1,\r\n2\",,,,1.5,,2.0,false,127.0.0.1:80,2026-11-20T17:00:03.000Z,ttfb,\"too \"\"slow\"\"\"\r\n",
             )
         );

@@ -57,9 +57,10 @@ impl Description {
         seeds.truncate(SEEDS_MAX);
         let output = std::path::absolute(&plan.output.dir).unwrap_or_else(|_| plan.output.dir.clone());
         let sinks = plan.sinks.iter().map(|sink| {
-            let dragline::config::SinkKind::Jsonl { path } = &sink.kind;
+            let path = &sink.path;
             let records = format!("{:?}", sink.records).to_lowercase();
-            (sink.name.clone(), format!("jsonl of {records} in {}", output.join(path).display()))
+            let kind = format!("{:?}", sink.kind).to_lowercase();
+            (sink.name.clone(), format!("{kind} of {records} in {}", output.join(path).display()))
         });
         Self {
             seeds,

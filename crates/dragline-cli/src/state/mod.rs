@@ -16,3 +16,4 @@ mod sinks;
 pub(crate) use begin::{Begun, Ready, begin, refuse_earlier};
 pub(crate) use description::Description;
 pub(crate) use faults::{of_log, of_open, of_output, of_start};
+pub(crate) use sinks::row_files;

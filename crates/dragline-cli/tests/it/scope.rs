@@ -82,13 +82,19 @@ fn sinks_of_the_configuration_get_the_same_rows_as_the_files_of_every_crawl() {
     let (server, place) = (tree(), Place::new());
     let config = "[scope]\ndepth_max = 1\nexclude = ['*/13']\n\
         [[sink]]\nname = 'copy'\nkind = 'jsonl'\nrecords = 'pages'\npath = 'copy.jsonl'\n\
-        [[sink]]\nname = 'refused'\nkind = 'jsonl'\nrecords = 'skipped'\npath = 'refused.jsonl'\n";
+        [[sink]]\nname = 'refused'\nkind = 'jsonl'\nrecords = 'skipped'\npath = 'refused.jsonl'\n\
+        [[sink]]\nname = 'table'\nkind = 'csv'\nrecords = 'pages'\npath = 'sub/table.csv'\n";
     place.write("dragline.toml", config);
     place.crawl(&[server.url("/1").as_str()]).assert(0, &["done 10"]);
     let results = place.results();
     assert_eq!(rows(&place.path("out/copy.jsonl")), results.pages);
     assert_eq!(rows(&place.path("out/refused.jsonl")), results.skipped);
     assert_eq!((results.pages.len(), results.skipped.len()), (10, 1));
+    let table = std::fs::read_to_string(place.path("out/sub/table.csv")).unwrap();
+    let mut lines = table.lines();
+    assert!(lines.next().is_some_and(|header| header.starts_with("url,disposition,kind,")), "{table}");
+    let urls: Vec<_> = lines.map(|line| line.split(',').next().unwrap()).collect();
+    assert_eq!(urls, results.pages.iter().map(|row| row["url"].as_str().unwrap()).collect::<Vec<_>>());
 }
 
 /// Three hosts on which every feature of a crawl meets the others.

@@ -6,8 +6,8 @@ use dragline_core::pattern::Pattern;
 use dragline_core::rules::PolitenessRule;
 
 use super::checked;
-use crate::plan::{HandlerKind, HandlerPlan, SinkKind, SinkPlan, SinkRecords};
-use crate::schema::Kind::{Choice, Number, Text, Texts, Time};
+use crate::plan::{CompressPlan, FilesPlan, HandlerKind, HandlerPlan, SinkKind, SinkPlan, SinkRecords};
+use crate::schema::Kind::{Choice, Number, Size, Text, Texts, Time};
 use crate::schema::{Field, Fields, millis, narrow};
 
 /// The keys of `[[politeness.rule]]`.
@@ -102,14 +102,15 @@ pub(super) static SINK: Fields<SinkPlan> = &[&[
         "\"copy\"",
         "label value in metrics: lower-case letters, digits, _",
     ),
-    Field::required("kind", Choice(&[("jsonl", |_| {})]), "\"jsonl\"", "jsonl: one JSON value a line"),
+    Field::required(
+        "kind",
+        Choice(&[("jsonl", |sink| sink.kind = SinkKind::Jsonl), ("csv", |sink| sink.kind = SinkKind::Csv)]),
+        "\"jsonl\"",
+        "jsonl: one JSON value a line | csv: RFC 4180, with a header",
+    ),
     Field::required(
         "path",
-        Text(|sink, text| {
-            let SinkKind::Jsonl { path } = &mut sink.kind;
-            *path = PathBuf::from(checked::filled(text)?);
-            Ok(())
-        }),
+        Text(|sink, text| checked::filled(text).map(|path| sink.path = path.into())),
         "\"copy.jsonl\"",
         "inside [output] dir unless absolute",
     ),
@@ -122,6 +123,37 @@ pub(super) static SINK: Fields<SinkPlan> = &[&[
         ]),
         "\"items\"",
         "what is written: items | pages | skipped",
+    ),
+    Field::new(
+        "columns",
+        Texts(
+            |sink| sink.columns.clear(),
+            |sink, text| checked::filled(text).map(|column| sink.columns.push(column)),
+        ),
+        "[]",
+        "csv of items: keys that become columns, in place of the whole item as JSON",
+    ),
+    Field::new(
+        "rotate_bytes",
+        Size(0..=u64::MAX, |sink, value| sink.files.rotate_bytes = value),
+        "0",
+        "bytes at which a file is finished: copy-000001.jsonl and so on; 0: never",
+    ),
+    Field::new(
+        "rotate_rows",
+        Number(0..=u64::MAX, |sink, value| sink.files.rotate_rows = value),
+        "0",
+        "rows at which it is finished; 0: never",
+    ),
+    Field::new(
+        "compress",
+        Choice(&[
+            ("none", |sink| sink.files.compress = CompressPlan::None),
+            ("gzip", |sink| sink.files.compress = CompressPlan::Gzip),
+            ("zstd", |sink| sink.files.compress = CompressPlan::Zstd),
+        ]),
+        "\"none\"",
+        "finished files: none | gzip | zstd; a crawl's end finishes the last one",
     ),
     Field::new(
         "credits",
@@ -138,6 +170,13 @@ pub(super) fn blank_handler() -> HandlerPlan {
 
 /// A sink before its keys are read.
 pub(super) fn blank_sink() -> SinkPlan {
-    let kind = SinkKind::Jsonl { path: PathBuf::new() };
-    SinkPlan { name: String::new(), kind, records: SinkRecords::Items, credits: 256 }
+    SinkPlan {
+        name: String::new(),
+        kind: SinkKind::Jsonl,
+        path: PathBuf::new(),
+        records: SinkRecords::Items,
+        columns: Vec::new(),
+        files: FilesPlan::default(),
+        credits: 256,
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::{checked, lists};
-use crate::plan::{LogFormat, LogLevel, LogUrls};
+use crate::plan::{CompressPlan, LogFormat, LogLevel, LogUrls};
 use crate::schema::Kind::{Bool, Choice, Number, Size, Tables, Text, Time};
 use crate::schema::{Field, millis, narrow};
 
@@ -21,6 +21,28 @@ pub(super) static OUTPUT: &[Field<Draft>] = &[
         Number(0..=u64::MAX, |draft, value| draft.plan.output.skipped_rows_max = value),
         "1_000_000",
         "rows of skipped.jsonl; skips beyond are only counted",
+    ),
+    Field::new(
+        "output.rotate_bytes",
+        Size(0..=u64::MAX, |draft, value| draft.plan.output.files.rotate_bytes = value),
+        "0",
+        "bytes at which a file of rows is finished: pages-000001.jsonl and so on; 0: never",
+    ),
+    Field::new(
+        "output.rotate_rows",
+        Number(0..=u64::MAX, |draft, value| draft.plan.output.files.rotate_rows = value),
+        "0",
+        "rows at which it is finished; 0: never",
+    ),
+    Field::new(
+        "output.compress",
+        Choice(&[
+            ("none", |draft| draft.plan.output.files.compress = CompressPlan::None),
+            ("gzip", |draft| draft.plan.output.files.compress = CompressPlan::Gzip),
+            ("zstd", |draft| draft.plan.output.files.compress = CompressPlan::Zstd),
+        ]),
+        "\"none\"",
+        "finished files of rows: none | gzip | zstd; a crawl's end finishes the last ones",
     ),
 ];
 
@@ -52,9 +74,9 @@ pub(super) static STATE: &[Field<Draft>] = &[
     ),
     Field::new(
         "state.hosts_max",
-        Number(1..=u64::MAX, |draft, value| draft.plan.state.hosts_max = value),
+        Number(0..=u64::MAX, |draft, value| draft.plan.state.hosts_max = value),
         "1_000_000",
-        "hosts kept in memory; idle ones beyond go to disk",
+        "hosts; URLs of more are skipped; 0: no limit",
     ),
     Field::new(
         "state.memory_max",

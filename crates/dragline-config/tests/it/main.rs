@@ -4,4 +4,5 @@ mod mistakes;
 mod network;
 mod precedence;
 mod shipped;
+mod sinks;
 mod state;

@@ -1,6 +1,6 @@
 //! Holds the shipped file, the table of keys and the built-in defaults equal.
 
-use dragline_config::{Loader, Plan, SinkKind, SinkPlan, SinkRecords, keys, reference};
+use dragline_config::{FilesPlan, Loader, Plan, SinkKind, SinkPlan, SinkRecords, keys, reference};
 
 const SHIPPED: &str = include_str!("../../../../config/dragline.toml");
 
@@ -30,11 +30,16 @@ fn the_examples_in_the_shipped_file_are_right() {
     };
     let text: String = SHIPPED.lines().map(uncomment).collect();
     let (plan, origins) = Loader::new().text("dragline.toml", &text).seeds_optional().load().unwrap();
-    let kind = SinkKind::Jsonl { path: "copy.jsonl".into() };
-    assert_eq!(
-        plan.sinks,
-        [SinkPlan { name: "copy".into(), kind, records: SinkRecords::Items, credits: 256 }]
-    );
+    let copy = SinkPlan {
+        name: "copy".into(),
+        kind: SinkKind::Jsonl,
+        path: "copy.jsonl".into(),
+        records: SinkRecords::Items,
+        columns: Vec::new(),
+        files: FilesPlan::default(),
+        credits: 256,
+    };
+    assert_eq!(plan.sinks, [copy]);
     assert_eq!(plan.rules.politeness.rules.len(), 1);
     assert_eq!((plan.network.proxies.len(), plan.network.auth.len()), (1, 1));
     for key in keys() {

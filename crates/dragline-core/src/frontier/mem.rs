@@ -74,7 +74,13 @@ pub struct MemFrontier {
     pub(super) joined: Vec<(CanonicalUrl, CanonicalUrl)>,
     /// The hosts of each part of a snapshot.
     pub(super) by_shard: Vec<Vec<HostId>>,
+    #[cfg(feature = "mutants")]
+    pub(super) mutant: Option<super::Mutant>,
     pub(super) memory: Memory,
+    /// The host of the last URL that was discovered.
+    pub(super) recent: Option<HostId>,
+    /// A host whose plan is out of date until the end of the offer.
+    pub(super) unplanned: Option<HostId>,
     /// When this process's time began, for what is kept beyond it.
     pub(super) base: Wall,
     /// The empty chain, shared by every URL that no redirect led to.
@@ -116,7 +122,11 @@ impl MemFrontier {
             fault: None,
             joined: Vec::new(),
             by_shard: vec![Vec::new(); durable::HOST_SHARDS.into()],
+            #[cfg(feature = "mutants")]
+            mutant: None,
             memory: Memory::default(),
+            recent: None,
+            unplanned: None,
             base: Wall::default(),
             no_chain: Arc::new([]),
         }

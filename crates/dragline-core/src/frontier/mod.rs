@@ -20,6 +20,8 @@ mod fold;
 mod hosts;
 mod lease;
 mod mem;
+#[cfg(feature = "mutants")]
+mod mutant;
 mod offer;
 mod plan;
 mod politeness;
@@ -39,6 +41,8 @@ pub use durable::{
 };
 pub use hosts::{HostId, HostTable, SlotNotTaken};
 pub use mem::MemFrontier;
+#[cfg(feature = "mutants")]
+pub use mutant::Mutant;
 pub use politeness::{HostClock, Restraint};
 pub use seen::{DEPTH_MAX, SeenSet, Standing};
 pub use state::{UrlMove, UrlState};

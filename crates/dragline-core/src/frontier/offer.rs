@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::hosts::HostId;
 use super::mem::MemFrontier;
 use super::queue::Entry;
 use super::seen::Standing;
@@ -68,6 +69,7 @@ impl MemFrontier {
                 None => self.offer_unknown(batch, text, label, *fingerprint, report),
             }
         }
+        self.plan_discovered();
     }
 
     fn offer_unknown(
@@ -112,7 +114,8 @@ impl MemFrontier {
             self.scope.add_seed(&new.url);
         }
         self.counts.discover(new.source);
-        if let Err(decision) = self.judge_new(&new.url) {
+        let host = self.host_of(&new.url);
+        if let Err(decision) = self.judge_new(&new.url, host) {
             let end = Disposition::Skipped(decision.verdict);
             UrlState::Unknown.end(end);
             self.seen.set(new.fingerprint, Standing::Ended(end));
@@ -121,7 +124,8 @@ impl MemFrontier {
             report.skipped.push(Skipped { url: new.url, decision, referrer: new.referrer });
             return;
         }
-        let host = self.enter_host(&new.url.host_key());
+        let host = host.unwrap_or_else(|| self.enter_host(&new.url.host_key()));
+        self.recent = Some(host);
         let scheme = new.url.scheme();
         let record = UrlRecord {
             fingerprint: new.fingerprint,
@@ -145,7 +149,28 @@ impl MemFrontier {
         let entry = self.entry(number, self.now);
         self.queue_fresh(host, scheme, entry);
         report.new += 1;
-        self.refresh(host);
+        // Links of one page are mostly of one host, whose plan is made once for all of them.
+        if self.unplanned != Some(host)
+            && let Some(earlier) = self.unplanned.replace(host)
+        {
+            self.refresh(earlier);
+        }
+    }
+
+    /// Makes the plan of the host that URLs were discovered of last.
+    pub(super) fn plan_discovered(&mut self) {
+        if let Some(host) = self.unplanned.take() {
+            self.refresh(host);
+        }
+    }
+
+    /// Returns the number of a URL's host, if it is known; that of the last URL costs no look-up.
+    fn host_of(&self, url: &CanonicalUrl) -> Option<HostId> {
+        let is_same = |id: &HostId| {
+            let key = self.table.key(*id);
+            key.port == url.port() && *key.host == *url.host()
+        };
+        self.recent.filter(is_same).or_else(|| self.table.find(&url.host_key()))
     }
 
     /// Whether the frontier is as large as it may become. Counted anew now and then only: each count costs a look at
@@ -174,7 +199,11 @@ impl MemFrontier {
     }
 
     /// Decides whether a URL that was never offered may wait at all.
-    pub(super) fn judge_new(&self, url: &CanonicalUrl) -> Result<(), Decision<SkipReason>> {
+    pub(super) fn judge_new(
+        &self,
+        url: &CanonicalUrl,
+        host: Option<HostId>,
+    ) -> Result<(), Decision<SkipReason>> {
         let scope = self.scope.check(url);
         if let Err(reason) = scope.verdict {
             return Err(Decision { verdict: reason, rule: scope.rule, source: scope.source });
@@ -185,7 +214,7 @@ impl MemFrontier {
         let limits = &self.rules.limits;
         let over = |limit: u64, used: u64| limit > 0 && used >= limit;
         let full = |key| Err(Decision::by_key(SkipReason::HostLimit, key));
-        let doom = match self.table.find(&url.host_key()) {
+        let doom = match host {
             Some(id) if over(limits.pending_per_host_max, self.work[id.index()].waiting() as u64) => {
                 return full("state.pending_per_host_max");
             }

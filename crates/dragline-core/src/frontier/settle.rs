@@ -56,6 +56,8 @@ impl MemFrontier {
     /// Settles one lease.
     pub(super) fn settle_one(&mut self, settle: Settle, report: &mut SettleReport) {
         let Settle { token, settlement, offers, visit } = settle;
+        #[cfg(feature = "mutants")]
+        let token = self.mutated(token);
         let Some(flight) = self.flights.remove(&token) else {
             self.counts.stale += 1;
             report.settled.push(Settled { token, result: SettleResult::Stale });
@@ -79,6 +81,16 @@ impl MemFrontier {
         };
         self.refresh(flight.host);
         report.settled.push(Settled { token, result });
+    }
+
+    #[cfg(feature = "mutants")]
+    fn mutated(&self, token: super::Token) -> super::Token {
+        let is_stale = !self.flights.contains_key(&token);
+        if is_stale && self.mutant == Some(super::Mutant::StaleTokenAccepted) {
+            let pages = self.flights.values().filter(|flight| matches!(flight.cargo, Cargo::Page(_)));
+            return pages.map(|flight| flight.token).min().unwrap_or(token);
+        }
+        token
     }
 
     fn settle_page(
@@ -209,7 +221,10 @@ impl MemFrontier {
             None if new.url.as_str().len() > self.rules.scope.url_bytes_max => {
                 self.refuse(LinkRefusal::TooLong, 1, &mut report.targets);
             }
-            None => self.discover(new, &mut report.targets),
+            None => {
+                self.discover(new, &mut report.targets);
+                self.plan_discovered();
+            }
             Some(standing) => {
                 self.count_duplicates(1, &mut report.targets);
                 self.lower_depth(new.fingerprint, standing, new.depth);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::durable::Revisit;
 use crate::decision::{Decision, Source};
 use crate::disposition::{Disposition, FailKind, LinkRefusal, SkipReason};
 use crate::handled::Outlinks;
@@ -151,6 +152,8 @@ pub struct Lease {
     pub attempt: u32,
     /// Counts how often the URL began anew, from 0.
     pub generation: u32,
+    /// What is known of it from an earlier generation, to ask only for what has changed.
+    pub revisit: Option<Arc<Revisit>>,
     /// The label under which it was offered.
     pub label: Option<Arc<str>>,
     /// What was attached to it.

@@ -32,6 +32,8 @@ pub struct LogFrontier {
     pub(super) durable: u64,
     /// The epoch that is to be committed next.
     pub(super) closed: Option<Arc<Closed>>,
+    #[cfg(feature = "mutants")]
+    pub(super) mutant: Option<super::Mutant>,
     /// The latest time any call was given.
     pub(super) now: Time,
 }
@@ -45,6 +47,22 @@ impl LogFrontier {
     /// Returns the state machine.
     pub const fn machine(&self) -> &MemFrontier {
         &self.machine
+    }
+
+    #[cfg(feature = "mutants")]
+    fn mutated(&mut self, closed: Arc<Closed>) -> Arc<Closed> {
+        if self.mutant != Some(super::Mutant::NextEpochEarly) {
+            return closed;
+        }
+        let early = self.close(closed.epoch);
+        let mut blocks = closed.blocks.clone();
+        blocks.extend(early.blocks);
+        let mut history = std::mem::take(&mut *lock(&closed.history));
+        history.append(&mut lock(&early.history));
+        let errand = Mutex::new(std::mem::take(&mut *lock(&closed.errand)));
+        let closed = Arc::new(Closed { blocks, history: Mutex::new(history), errand, ..early });
+        self.closed = Some(Arc::clone(&closed));
+        closed
     }
 
     fn close(&mut self, epoch: Epoch) -> Closed {
@@ -135,6 +153,8 @@ impl Frontier for LogFrontier {
     fn commit(&mut self, epoch: Epoch, marks: Vec<Mark>) -> Ticket<Result<CommitId, CommitError>> {
         let closed = self.closed.clone().filter(|closed| closed.epoch == epoch);
         let closed = closed.expect("an epoch is committed after it was closed");
+        #[cfg(feature = "mutants")]
+        let closed = self.mutated(closed);
         let storage = Arc::clone(&self.storage);
         let (done, mut answer) = oneshot::channel();
         self.background.run(Box::new(move || {

@@ -13,6 +13,8 @@ mod background;
 mod body;
 mod frontier;
 mod inspect;
+#[cfg(feature = "mutants")]
+mod mutant;
 mod open;
 mod shelf;
 mod snapshots;
@@ -22,4 +24,6 @@ pub use background::{Background, Inline};
 pub use body::CommitBody;
 pub use frontier::LogFrontier;
 pub use inspect::{Inspected, inspect};
+#[cfg(feature = "mutants")]
+pub use mutant::Mutant;
 pub use open::{OpenError, OpenOptions, Opened};

@@ -24,6 +24,9 @@ use crate::history::{History, HistoryOptions};
 use crate::log::{Commit, Log, LogOptions, Place, Replay};
 use crate::snapshot::Snapshot;
 
+/// Bytes at which a segment of the log takes no further epoch.
+const SEGMENT_BYTES: u64 = 64 << 20;
+
 /// What a frontier is opened with.
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
@@ -63,7 +66,8 @@ impl OpenOptions {
             base,
             background,
             chunk_urls: Rebirth::CHUNK_URLS,
-            log: LogOptions::default(),
+            // Small, because a segment goes only when all of it is old.
+            log: LogOptions { segment_bytes: SEGMENT_BYTES },
             history: HistoryOptions::default(),
             snapshot_after_bytes: SNAPSHOT_AFTER_BYTES,
         }
@@ -168,6 +172,8 @@ impl LogFrontier {
             snapshots: Snapshots::new(options.snapshot_after_bytes, named.map(|named| named.id), grown),
             durable: commit.as_ref().map_or(0, |commit| commit.last),
             closed: None,
+            #[cfg(feature = "mutants")]
+            mutant: None,
             now: Time::ZERO,
         };
         Ok(Opened { frontier, marks: body.map(|body| body.marks), cut_bytes: opened.cut_bytes })

@@ -10,6 +10,8 @@ use crate::log::{LogReader, Place};
 
 /// Chunks that are read before they are taken; beyond, they are read when they are.
 const FETCHED_MAX: usize = 4_096;
+/// Of those, chunks that wait to be read: fewer than the jobs that the I/O thread takes without making anybody wait.
+const FETCHING_MAX: usize = 32;
 
 /// Where every chunk stands, shared between the frontier and the I/O thread.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ struct Inner {
     unwritten: BTreeMap<u64, Arc<Vec<u8>>>,
     /// Chunks that were asked for; `None` until they are read.
     fetched: BTreeMap<u64, Option<Vec<u8>>>,
+    /// How many are not read yet.
+    fetching: usize,
     /// Chunks that were taken, which a snapshot may still name.
     taken: BTreeSet<u64>,
 }
@@ -81,17 +85,21 @@ impl Chunks {
 impl Shelf for Chunks {
     fn fetch(&mut self, chunk: u64) {
         let mut inner = self.lock();
-        if inner.fetched.len() >= FETCHED_MAX || inner.fetched.contains_key(&chunk) {
+        let is_full = inner.fetched.len() >= FETCHED_MAX || inner.fetching >= FETCHING_MAX;
+        if is_full || inner.fetched.contains_key(&chunk) {
             return;
         }
         let Some(place) = inner.places.get(&chunk).copied() else { return };
         inner.fetched.insert(chunk, None);
+        inner.fetching += 1;
         drop(inner);
         let chunks = self.clone();
         self.background.run(Box::new(move || {
             // What cannot be read is read again when it is taken, and the error told then.
             let read = chunks.reader.read(place).ok().map(|block| block.payload);
-            if let Some(slot) = chunks.lock().fetched.get_mut(&chunk) {
+            let mut inner = chunks.lock();
+            inner.fetching -= 1;
+            if let Some(slot) = inner.fetched.get_mut(&chunk) {
                 *slot = read;
             }
         }));

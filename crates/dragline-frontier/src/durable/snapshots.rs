@@ -7,7 +7,7 @@ use dragline_core::frontier::{MemFrontier, SnapshotPart};
 /// A snapshot is begun when the log behind the last has grown by as much, or by as much as the last one was long.
 pub(super) const SNAPSHOT_AFTER_BYTES: u64 = 64 << 20;
 /// Bytes of parts that go with one commit; one part more than that may.
-const PART_BYTES_MAX: usize = 8 << 20;
+const PART_BYTES_MAX: usize = 1 << 20;
 
 /// The part, behind those of the frontier, that says where the chunks stand.
 pub(super) const PLACES: u32 = SnapshotPart::COUNT;
@@ -22,6 +22,9 @@ pub(super) struct Snapshots {
     last_bytes: u64,
     next_id: u64,
     taking: Option<Taking>,
+    /// Names a snapshot before its records are durable.
+    #[cfg(feature = "mutants")]
+    pub(super) is_hasty: bool,
 }
 
 /// A snapshot on its way.
@@ -57,7 +60,15 @@ pub(super) struct Naming {
 impl Snapshots {
     pub(super) fn new(after_bytes: u64, named: Option<u64>, grown: u64) -> Self {
         let next_id = named.map_or(1, |id| id + 1);
-        Self { after_bytes, grown, last_bytes: 0, next_id, taking: None }
+        Self {
+            after_bytes,
+            grown,
+            last_bytes: 0,
+            next_id,
+            taking: None,
+            #[cfg(feature = "mutants")]
+            is_hasty: false,
+        }
     }
 
     /// Says what the next commit is to do; `durable` is the last record of the commit before it, `taken` the chunks
@@ -88,9 +99,11 @@ impl Snapshots {
             }
             taking.bytes += bytes as u64;
             errand.parts = Some((taking.id, parts));
-        } else if taking.highest <= durable
-            && let Some(Taking { highest, bytes, taken, .. }) = self.taking.take()
-        {
+        }
+        let may_name = taking.next == SnapshotPart::COUNT && taking.highest <= durable;
+        #[cfg(feature = "mutants")]
+        let may_name = may_name || (self.is_hasty && taking.next == SnapshotPart::COUNT);
+        if may_name && let Some(Taking { highest, bytes, taken, .. }) = self.taking.take() {
             self.last_bytes = bytes;
             errand.name = Some(Naming { highest, taken });
         }

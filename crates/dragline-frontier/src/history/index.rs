@@ -115,34 +115,41 @@ impl Index {
         while low < high {
             let middle = low + (high - low) / 2;
             let Some(rows) = self.page(middle)? else { return Ok(None) };
-            match rows.last() {
-                Some((last, _)) if *last < wanted => low = middle + 1,
+            match rows.last().and_then(fingerprint_of) {
+                Some(last) if last < wanted => low = middle + 1,
                 _ => high = middle,
             }
         }
         let mut offsets = Vec::new();
         for page in low..pages {
             let Some(rows) = self.page(page)? else { return Ok(None) };
-            offsets.extend(rows.iter().filter(|(found, _)| *found == wanted).map(|(_, offset)| *offset));
-            if rows.last().is_none_or(|(last, _)| *last > wanted) {
+            let found = rows.iter().filter(|row| fingerprint_of(row) == Some(wanted));
+            offsets.extend(found.filter_map(|row| Fields(row.get(size_of::<u64>()..)?).u32()));
+            if rows.last().and_then(fingerprint_of) > Some(wanted) {
                 break;
             }
         }
         Ok(Some(offsets))
     }
 
-    /// Reads a page; `None` when it cannot be believed.
-    fn page(&mut self, number: u64) -> Result<Option<Vec<Row>>, LogError> {
-        let rows = self.rows.saturating_sub(number * ROWS as u64).min(ROWS as u64);
-        let offset = (number + 1) * PAGE_BYTES as u64;
-        let Some(page) = self.pieces.get(offset, PAGE_BYTES)? else { return Ok(None) };
+    /// Returns the rows of a page; `None` when it cannot be believed.
+    fn page(&mut self, number: u64) -> Result<Option<&[[u8; ROW_BYTES]]>, LogError> {
+        let rows = self.rows.saturating_sub(number * ROWS as u64);
+        let rows = usize::try_from(rows).map_or(ROWS, |rows| rows.min(ROWS));
+        let run = self.run;
+        let Some(page) = self.pieces.get((number + 1) * PAGE_BYTES as u64, PAGE_BYTES)? else {
+            return Ok(None);
+        };
         let (content, crc) = page.split_at(CRC_AT);
-        if Fields(crc).u32() != Some(checksum(self.run, number, content)) {
+        if Fields(crc).u32() != Some(checksum(run, number, content)) {
             return Ok(None);
         }
-        let mut fields = Fields(content);
-        Ok((0..rows).map(|_| Some((fields.u64()?, fields.u32()?))).collect())
+        Ok(content.as_chunks().0.get(..rows))
     }
+}
+
+fn fingerprint_of(row: &[u8; ROW_BYTES]) -> Option<u64> {
+    Fields(row).u64()
 }
 
 fn checksum(run: RunId, number: u64, content: &[u8]) -> u32 {

@@ -61,7 +61,7 @@ impl Log {
     ///
     /// # Errors
     /// When something is broken that was durable, belongs to another run or was written by a newer version: then nothing
-    /// was changed. When the disk fails: then call it again.
+    /// was changed. When the disk fails: the next start goes on where this one ended.
     pub fn open(
         disk: Arc<dyn Disk>,
         dir: &Path,

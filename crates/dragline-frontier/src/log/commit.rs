@@ -188,6 +188,7 @@ mod tests {
         let contents = commit().encode(RUN, Chain(9)).unwrap();
         assert_eq!(contents.len(), COMMIT_HEADER_BYTES + 5);
         assert_eq!(read(&contents, RunId(8), 0), None);
+        assert!(begins_commit(&contents, RUN) && !begins_commit(&contents, RunId(8)));
         for cut in 0..contents.len() {
             assert_eq!(read(&contents[..cut], RUN, 0), None, "cut at {cut}");
             let mut flipped = contents.clone();

@@ -68,20 +68,18 @@ impl Judge {
     /// A segment begins, with this number for its first record, and this epoch.
     pub(super) fn segment(&mut self, segment: u32, first: u64, epoch: u64) {
         let begins = Next { record: first, epoch };
-        // Segments between may have been retired, and then nobody needs what was in them.
         let adjoins = segment == self.segment.saturating_add(1);
         self.segment = segment;
         match self.next {
-            Some(next) if next == begins => {}
-            Some(next) if !adjoins && next.record == first => {}
-            Some(next) if !adjoins => self.note(0, missing(next.record, first)),
-            Some(next) if next.record == first => {
+            Some(next) if adjoins && next.record == first && next.epoch != epoch => {
                 self.broken(0, format!("epoch {epoch} stands where {} is expected", next.epoch).into());
             }
-            Some(next) => self.broken(0, missing(next.record, first)),
-            None => {}
+            Some(next) if adjoins && next.record != first => self.broken(0, missing(next.record, first)),
+            // Segments between may have been retired, and then nobody needs what comes before them.
+            Some(next) if next.record != first => self.note(0, missing(next.record, first)),
+            _ => {}
         }
-        if self.next.is_none_or(|next| next.record != first) {
+        if self.next != Some(begins) {
             self.below = self.below.max(first.saturating_sub(1));
         }
         self.next = Some(begins);
@@ -254,6 +252,9 @@ mod tests {
         check_behind(&[Segment(2, 6, 2), Block(6, 1), commit(2, 6)], missing);
         // All of one was.
         check_behind(&[Segment(3, 6, 2), Block(6, 1), commit(2, 6)], missing);
+        // All of one, whose epochs had no records: it was not retired, for no snapshot holds what comes before it.
+        let missing = Err("records before it that are needed are missing");
+        check_behind(&[Segment(3, 4, 2), Block(4, 1), commit(2, 4)], missing);
         // The end of one whose last epoch had no records.
         let missing = Err("epoch 2 stands where 1 is expected");
         check_behind(&[Segment(2, 4, 2), Block(4, 1), commit(2, 4)], missing);
@@ -303,6 +304,8 @@ mod tests {
     #[test]
     fn epochs_that_do_not_follow_one_another_are_not_believed() {
         check_behind(&[Block(4, 1), commit(0, 4)], Ok(Some(0)));
+        let older = [Seen::Commit(1, 3, 0, 0), Segment(5, 4, 0), Block(4, 1), Seen::Commit(0, 4, 3, 1)];
+        check_behind(&older, Ok(Some(1)));
         let damaged = Err("not all records of epoch 2 stand before its commit");
         check_behind(&[Block(4, 1), commit(2, 4)], damaged);
     }

@@ -24,6 +24,8 @@ pub struct SnapshotWriter {
     /// What is not yet written: at most a piece, but for a large payload.
     piece: Vec<u8>,
     trailer: Trailer,
+    /// Set by a failed write: any part of it may be in the file.
+    torn: bool,
 }
 
 impl SnapshotWriter {
@@ -35,14 +37,15 @@ impl SnapshotWriter {
         let tail = Tail::create(&*disk, snapshot_path(dir, id))?;
         let header = Header { kind: FileKind::Snapshot, run, number: id, first: 0, epoch: 0 };
         let piece = header.encode().to_vec();
-        Ok(Self { disk, dir: dir.to_owned(), run, id, tail, piece, trailer: Trailer::default() })
+        let trailer = Trailer::default();
+        Ok(Self { disk, dir: dir.to_owned(), run, id, tail, piece, trailer, torn: false })
     }
 
     /// Writes a shard, or a part of one, as it was after the record of this number. At most 64 MiB at once.
     ///
     /// # Errors
-    /// When it cannot be written: [`SnapshotWriter::abandon`] the snapshot and begin another one later. When the payload
-    /// is too large: then nothing was written.
+    /// When it cannot be written, now or in an earlier call: [`SnapshotWriter::abandon`] the snapshot and begin another one
+    /// later. When the payload is too large: then nothing was written.
     pub fn put(&mut self, shard: u32, number: u64, payload: &[u8]) -> Result<(), LogError> {
         let header = BlockHeader::of(self.run, SHARD, number, shard, payload)?;
         self.trailer.add(header);
@@ -52,7 +55,7 @@ impl SnapshotWriter {
     /// Ends the snapshot and makes it durable. Now a Commit of a later epoch than that of its numbers may name it.
     ///
     /// # Errors
-    /// When it cannot be written or synced: it is nothing then.
+    /// When it cannot be written or synced, or could not in an earlier call: it is nothing then.
     ///
     /// # Panics
     /// When nothing was put into it.
@@ -60,7 +63,7 @@ impl SnapshotWriter {
         let lowest = self.trailer.lowest().expect("a snapshot has a shard");
         let payload = self.trailer.encode();
         self.write(BlockHeader::of(self.run, TRAILER, 0, 0, &payload)?, &payload)?;
-        self.tail.append(&self.piece)?;
+        self.write_out()?;
         self.tail.sync()?;
         self.disk.sync_dir(&self.dir).map_err(|source| LogError::sync(&self.dir, source))?;
         Ok(SnapshotRef { id: self.id, lowest })
@@ -76,12 +79,18 @@ impl SnapshotWriter {
     }
 
     fn write(&mut self, header: BlockHeader, payload: &[u8]) -> Result<(), LogError> {
+        if self.torn {
+            return Err(LogError::Poisoned { path: self.tail.path().to_owned() });
+        }
         self.piece.extend_from_slice(&header.encode());
         self.piece.extend_from_slice(payload);
-        if self.piece.len() >= PIECE_BYTES {
-            self.tail.append(&self.piece)?;
-            self.piece.clear();
-        }
-        Ok(())
+        if self.piece.len() >= PIECE_BYTES { self.write_out() } else { Ok(()) }
+    }
+
+    fn write_out(&mut self) -> Result<(), LogError> {
+        let written = self.tail.append(&self.piece);
+        self.torn = written.is_err();
+        self.piece.clear();
+        written
     }
 }

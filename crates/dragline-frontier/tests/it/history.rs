@@ -187,6 +187,10 @@ fn damage_in_a_sealed_segment_is_named_when_it_is_read() {
     let history = open(&MemDisk::of(&files), Some(marks[6])).unwrap();
     let error = history.scan(1).unwrap().find_map(Result::err).unwrap();
     assert!(error.to_string().contains("entries before it are missing"), "{error}");
+    let beyond = HistoryMark { next: 99, ..marks[6] };
+    let view = History::inspect(Arc::new(disk), Path::new(DIR), RUN, beyond);
+    let error = view.scan(1).unwrap().find_map(Result::err).unwrap();
+    assert!(error.to_string().contains("entries behind it are missing"), "{error}");
 }
 
 #[test]

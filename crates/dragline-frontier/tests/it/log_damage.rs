@@ -63,6 +63,22 @@ fn an_epoch_torn_anywhere_is_cut_off_and_written_again() {
 }
 
 #[test]
+fn a_start_says_how_much_it_cut_off() {
+    let epochs = four_epochs();
+    for segment_bytes in SEGMENT_BYTES {
+        let ends = ends(&epochs, segment_bytes);
+        let mut files = written(&epochs, segment_bytes).contents();
+        let last = files.get_mut(&segment(ends[3].0)).unwrap();
+        last.pop();
+        let before = if ends[2].0 == ends[3].0 { ends[2].1 } else { 0 };
+        let cut = (last.len() - before) as u64;
+        let disk = MemDisk::of(&files);
+        assert_eq!(open(&disk, segment_bytes).unwrap().cut_bytes, cut);
+        assert_eq!(open(&disk, segment_bytes).unwrap().cut_bytes, 0);
+    }
+}
+
+#[test]
 fn a_broken_bit_is_torn_in_the_last_epoch_and_damage_before() {
     for segment_bytes in SEGMENT_BYTES {
         let epochs = four_epochs();

@@ -152,3 +152,31 @@ fn looking_at_a_log_changes_nothing_and_sees_what_is_acknowledged() {
     let nothing = Log::inspect(Arc::new(MemDisk::default()), Path::new(crate::log_kit::DIR), RUN).unwrap();
     assert_eq!((nothing.commit, nothing.replay.count()), (None, 0));
 }
+
+#[test]
+fn a_log_is_looked_at_while_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = LogOptions { segment_bytes: 2000 };
+    let mut log = Log::open(Arc::new(FileDisk), folder.path(), RUN, options).unwrap().log;
+    let look = || {
+        let inspected = Log::inspect(Arc::new(FileDisk), folder.path(), RUN).expect("nothing is broken");
+        let records: u64 = inspected.replay.map(|block| u64::from(block.expect("it is whole").1.count)).sum();
+        assert_eq!(records, inspected.commit.as_ref().map_or(0, |commit| commit.last));
+        inspected.commit.map(|commit| commit.epoch)
+    };
+    std::thread::scope(|threads| {
+        let writer = threads.spawn(move || {
+            for number in 0..200 {
+                let EpochOf { blocks, commit } = epoch(number, number * 3, &[1, 2]);
+                log.append(&blocks, &commit).expect("there is space");
+            }
+        });
+        let mut last = None;
+        while !writer.is_finished() {
+            let epoch = look();
+            assert!(epoch >= last, "it never goes back");
+            last = epoch;
+        }
+    });
+    assert_eq!(look().map(|epoch| epoch.0), Some(199));
+}

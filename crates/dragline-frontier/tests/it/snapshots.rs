@@ -110,6 +110,15 @@ fn a_snapshot_without_space_is_given_up() {
     let mut writer = SnapshotWriter::create(Arc::new(disk.clone()), Path::new(DIR), RUN, 1).unwrap();
     let error = writer.put(0, 1, &vec![1; 2 << 20]).unwrap_err();
     assert!(error.may_retry(), "{error}");
+    // Half a shard is in the file: nothing may follow it, and nobody may name it.
+    disk.leave_space(None);
+    assert!(matches!(writer.put(0, 1, b"small").unwrap_err(), LogError::Poisoned { .. }));
     writer.abandon().unwrap();
+    assert!(disk.contents().is_empty());
+    disk.leave_space(Some(1 << 20));
+    let mut writer = SnapshotWriter::create(Arc::new(disk.clone()), Path::new(DIR), RUN, 1).unwrap();
+    writer.put(0, 1, &vec![1; 2 << 20]).unwrap_err();
+    assert!(matches!(writer.finish().unwrap_err(), LogError::Poisoned { .. }));
+    open(&disk, 300).unwrap();
     assert!(disk.contents().is_empty());
 }

@@ -63,6 +63,7 @@ impl Sealed {
     }
 
     fn compress(&self, shape: &Shape, how: Compression, open: &Path, part: &Path) -> Result<(), SinkError> {
+        // A try whose rename had no space has left it.
         shape.shelf.remove_if_there(part)?;
         let done = compress(&shape.shelf, how, open, self.at.bytes, part);
         if done.is_err() {

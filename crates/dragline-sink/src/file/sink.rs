@@ -82,7 +82,8 @@ impl FileSink {
         self
     }
 
-    /// Compresses each file when it is published. Without rotation that is when the crawl ends.
+    /// Compresses each file when it is published. Without rotation that is when the crawl ends. It takes place on the
+    /// thread of the sinks, at some 60 MB/s by gzip and 300 MB/s by zstd, and other sinks wait meanwhile.
     #[must_use]
     pub fn compress(mut self, compression: Option<Compression>) -> Self {
         self.shape.compression = compression;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dragline_core::CanonicalUrl;
 use dragline_core::disposition::Disposition;
+use dragline_core::recrawl::Change;
 
 use crate::records::{ItemRecord, PageRecord, SkippedRecord};
 
@@ -23,6 +24,8 @@ pub(super) static PAGE: &[Column<PageRecord>] = &[
     Column::new("bytes", |page| Cell::Number(page.bytes)),
     Column::new("depth", |page| Cell::Number(page.depth.into())),
     Column::new("attempt", |page| Cell::Number(page.attempt.into())),
+    Column::new("generation", |page| Cell::Number(page.generation.into())),
+    Column::new("change", |page| Cell::maybe(page.change.map(Change::name))),
     Column::new("referrer", |page| Cell::url(page.referrer.as_ref())),
     Column::new("redirect_target", |page| Cell::url(page.redirect_target.as_ref())),
     Column::new("chain", |page| Cell::Urls(&page.chain)),

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use dragline_core::frontier::Epoch;
+use dragline_sink::Sink;
 use fastrand::Rng;
 
 use crate::disk::{Fault, TestDisk};
-use crate::kit::{FILE_BYTES_MAX, Log, STYLES, Style, check_end, items_in, new_disk};
+use crate::kit::{FILE_BYTES_MAX, Log, RUN, STYLES, Style, check_end, items_in, new_disk, record};
 
 /// Power losses that are drawn for each operation.
 const LOSSES: u64 = 4;
@@ -93,6 +95,25 @@ fn a_second_crash_at_any_operation_of_the_recovery_changes_nothing() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_file_that_reached_a_limit_within_one_commit_is_durable_with_it() {
+    let disk = TestDisk::default();
+    disk.set_file_bytes_max(200_000);
+    let sink = || STYLES[6].sink(Arc::new(disk.clone()));
+    let mut first = sink();
+    first.begin(RUN).unwrap();
+    let records: Vec<_> = (0..5_000).map(record).collect();
+    records.chunks(500).for_each(|chunk| first.write(chunk).expect("another file takes them"));
+    let mark = first.flush(Epoch(1)).unwrap();
+    assert!(mark.position.contains(r#""sealed":[{"number":1,"#), "{}", mark.position);
+    for seed in 0..LOSSES {
+        let disk = disk.copy();
+        disk.lose_power(&mut Rng::with_seed(seed));
+        STYLES[6].sink(Arc::new(disk.clone())).rewind(RUN, &mark).unwrap();
+        assert_eq!(items_in(&disk.contents()), (0..5_000).collect::<Vec<u32>>());
     }
 }
 

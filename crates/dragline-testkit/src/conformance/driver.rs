@@ -415,7 +415,12 @@ impl<S: Subject> Driver<S> {
         let mut model = self.model.clone();
         model.restart(self.now);
         self.commits.push((number, model, at));
-        if self.subject.commit(number) {
+        self.subject.begin_commit(number);
+        // The crawl goes on while a commit is under way; what happens belongs to the next one.
+        for _ in 0..self.chance.below(6) {
+            self.step();
+        }
+        if self.subject.finish_commit() {
             self.commits.retain(|(kept, ..)| *kept == number);
         } else {
             self.die();

@@ -28,8 +28,11 @@ pub trait Subject {
         None
     }
 
-    /// Makes everything so far durable under a number of the suite's; `false` when the process died meanwhile.
-    fn commit(&mut self, number: u64) -> bool;
+    /// Begins a commit of everything so far under a number of the suite's; what follows belongs to the next.
+    fn begin_commit(&mut self, number: u64);
+
+    /// Makes durable what was begun; `false` when the process died meanwhile.
+    fn finish_commit(&mut self) -> bool;
 
     /// Dies, and comes back at a time; `None` when it cannot die. `seed` is for what a crash leaves to chance.
     fn restart(&mut self, at: Wall, seed: u64) -> Option<Recovered>;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dragline_core::fetch::AtCap;
+use dragline_core::frontier::Rebirth;
 use dragline_core::restart::RestartRules;
 use dragline_core::roster::PoolRules;
 use dragline_core::rules::ScopeMode;
@@ -53,6 +54,12 @@ pub(super) struct Conditions {
     pub(super) built_in: bool,
     pub(super) at_cap: AtCap,
     pub(super) restarts: RestartRules,
+    /// Settled pages in no commit; as many as fetches unless told otherwise.
+    pub(super) uncommitted_max: Option<usize>,
+    /// Rows at which a file is finished; 0: never.
+    pub(super) rotate_rows: u64,
+    /// URLs that go to the log together when a queue is long.
+    pub(super) chunk_urls: usize,
 }
 
 impl Conditions {
@@ -81,6 +88,9 @@ impl Conditions {
             built_in: true,
             at_cap: AtCap::Fail,
             restarts: RestartRules::default(),
+            uncommitted_max: None,
+            rotate_rows: 0,
+            chunk_urls: Rebirth::CHUNK_URLS,
         }
     }
 
@@ -123,7 +133,16 @@ impl Conditions {
             built_in: rng.bool(),
             at_cap: if rng.bool() { AtCap::Fail } else { AtCap::Truncate },
             restarts: usual.restarts,
+            uncommitted_max: (starved || one_in(&mut rng, 3)).then(|| count(&mut rng, &[2, 5, 20])),
+            rotate_rows: *rng.choice(&[0, 0, 5, 30]).unwrap_or(&0),
+            chunk_urls: *rng.choice(&[1, 3, usual.chunk_urls]).unwrap_or(&1),
         }
+    }
+
+    /// Returns how many fetches of pages a crash may waste.
+    pub(super) fn refetched_max(&self) -> usize {
+        let pages = self.pages_max.unwrap_or(2 * self.concurrency).max(1);
+        pages + self.uncommitted_max.unwrap_or(self.concurrency)
     }
 
     /// Whether some URL may be too deep.
@@ -177,6 +196,9 @@ impl Conditions {
             });
         if let Some(pages) = self.pages_max {
             builder = builder.pages_max(pages);
+        }
+        if let Some(pages) = self.uncommitted_max {
+            builder = builder.uncommitted_max(pages);
         }
         if self.built_in {
             builder = builder.follow_links();

@@ -164,12 +164,7 @@ impl Walk<'_> {
     /// Returns the ways in which a URL may end once it is offered.
     fn ends(&self, target: Target) -> Ends {
         let mut ends = Ends::default();
-        let host = match target {
-            Target::Page { host, .. } | Target::Calendar { host, .. } | Target::Spiral { host, .. } => {
-                Some(host)
-            }
-            Target::Elsewhere(_) => None,
-        };
+        let host = host_of(target);
         if !self.in_scope(host) {
             ends.may("skipped(scope)");
             return ends;
@@ -195,6 +190,10 @@ impl Walk<'_> {
         }
         if self.plan.loses_fetches() {
             ends.may("failed(crashed)");
+            if self.plan.asks_mille > 0 {
+                // What a handler asks for waits until the first fetcher is started again, whatever its deadline.
+                ends.may("failed(handler_timeout)");
+            }
         }
         self.fetched_ends(target, host, &mut ends);
         ends
@@ -242,8 +241,7 @@ impl Walk<'_> {
             Some(RobotsKind::Text(text, failures)) => {
                 if failures >= attempts {
                     ends.may("skipped(robots_unreachable)");
-                    // Of an earlier life of the crawl the host remembers that it was asked.
-                    if !self.plan.crashes() {
+                    if !self.may_heal(target) {
                         return;
                     }
                 }
@@ -252,7 +250,8 @@ impl Walk<'_> {
             Some(RobotsKind::Moved(_, text)) => Some(text),
             Some(RobotsKind::Unreachable) => return ends.may("skipped(robots_unreachable)"),
         };
-        let is_private = matches!(target, Target::Page { host, page } if self.world.page(host, page).is_some_and(|page| page.private));
+        let private = |host: usize, page: usize| self.world.page(host, page).is_some_and(|page| page.private);
+        let is_private = matches!(target, Target::Page { host, page } if private(host, page));
         if is_private && text.is_some_and(|RobotsText { private, .. }| private) {
             return ends.may("skipped(robots)");
         }
@@ -283,9 +282,7 @@ impl Walk<'_> {
             Some(PageKind::Fails(failing, times)) => {
                 let tries = if failing == Failing::Crash { attempts.min(CRASHED_ATTEMPTS) } else { attempts };
                 let heals = times.is_some_and(|times| times < tries);
-                // A host counts requests that it refused, and those of an earlier life of the crawl.
-                let may_heal = times.is_some() && (self.plan.crashes() || self.is_limited(target));
-                if heals || may_heal {
+                if heals || times.is_some() && self.may_heal(target) {
                     ends.may("done");
                 }
                 if !heals || self.plan.loses_fetches() {
@@ -297,9 +294,13 @@ impl Walk<'_> {
         }
     }
 
-    fn is_limited(&self, target: Target) -> bool {
-        let Target::Page { host, .. } = target else { return false };
-        self.world.hosts.get(host).is_some_and(|host| matches!(host.temper, Temper::Limited { .. }))
+    /// Whether what fails at first may be well before the crawl comes to it: a host counts requests that it refused, and
+    /// those of an earlier life of the crawl.
+    fn may_heal(&self, target: Target) -> bool {
+        let limits = |host: usize| {
+            self.world.hosts.get(host).is_some_and(|host| matches!(host.temper, Temper::Limited { .. }))
+        };
+        self.plan.crashes() || host_of(target).is_some_and(limits)
     }
 
     fn handled_ends(&self, target: Target, ends: &mut Ends) {
@@ -327,6 +328,13 @@ impl Walk<'_> {
     }
 }
 
+const fn host_of(target: Target) -> Option<usize> {
+    match target {
+        Target::Page { host, .. } | Target::Calendar { host, .. } | Target::Spiral { host, .. } => Some(host),
+        Target::Elsewhere(_) => None,
+    }
+}
+
 const fn fail_kind(failing: Failing) -> &'static str {
     match failing {
         Failing::Status(_) | Failing::Busy(_) => "failed(http_error)",
@@ -334,5 +342,94 @@ const fn fail_kind(failing: Failing) -> &'static str {
         Failing::Refused => "failed(connect_error)",
         Failing::Cut => "failed(incomplete)",
         Failing::Crash => "failed(crashed)",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A world of one calm host with a root that links to a page of each kind.
+    fn world(kinds: &[PageKind]) -> World {
+        let mut world = World::draw(1, 1, 1 + kinds.len());
+        for host in &mut world.hosts {
+            (host.temper, host.robots, host.endless) = (Temper::Calm, RobotsKind::Absent, false);
+            let links = (1..=kinds.len()).map(|page| Target::Page { host: 0, page });
+            let root = host.pages.first().cloned().expect("a host has a root");
+            let page = |kind, private, links| crate::simulator::world::WorldPage { kind, private, links };
+            host.pages = vec![page(root.kind, false, links.collect())];
+            host.pages.extend(kinds.iter().map(|kind| page(*kind, true, Vec::new())));
+        }
+        world
+    }
+
+    fn check_with(world: &World, conditions: &Conditions, expected: &[&str]) {
+        let found = walk(world, conditions, &FaultPlan::default());
+        let root = found.get(&world.url(Target::Page { host: 0, page: 0 }));
+        let certain = root.is_some_and(|root| root.ends.is_only("done"));
+        for (page, ends) in (1..).zip(expected) {
+            let url = world.url(Target::Page { host: 0, page });
+            let shown = found.get(&url).map(|expected| {
+                assert_eq!((expected.is_certain, expected.depth_min), (certain, 1), "{url}");
+                expected.ends.0.iter().map(String::as_str).collect::<Vec<_>>().join(" or ")
+            });
+            assert_eq!(shown.as_deref(), Some(*ends), "{url}: {:?}", world.page(0, page));
+        }
+    }
+
+    fn check(kinds: &[PageKind], attempts: u32, expected: &[&str]) {
+        let world = world(kinds);
+        check_with(&world, &Conditions { attempts, ..Conditions::usual(&world) }, expected);
+    }
+
+    #[test]
+    fn what_is_there_decides_how_a_url_ends() {
+        let to = |page| PageKind::Redirect(Target::Page { host: 0, page });
+        check(
+            &[PageKind::Page, PageKind::File, PageKind::Big, PageKind::Circle, to(1), to(6)],
+            3,
+            &[
+                "done",
+                "done",
+                "failed(too_large)",
+                "failed(redirect_error)",
+                "redirected",
+                "failed(redirect_error)",
+            ],
+        );
+        let either = "failed(redirect_error) or redirected";
+        check(&[to(2), to(1), to(2)], 3, &[either, either, "redirected"]);
+        let slow = |secs| PageKind::Slow(std::time::Duration::from_secs(secs));
+        let ends = ["done or skipped(parked)", "failed(timeout) or skipped(parked)"];
+        check(&[slow(20), slow(31)], 3, &ends);
+    }
+
+    #[test]
+    fn attempts_decide_whether_what_fails_at_first_is_done() {
+        let fails = |failing, times| PageKind::Fails(failing, times);
+        let (twice, crash) = (fails(Failing::Status(500), Some(2)), fails(Failing::Crash, Some(1)));
+        check(&[twice, crash], 3, &["done", "done"]);
+        check(&[twice, crash], 2, &["failed(http_error)", "done"]);
+        check(&[twice, crash], 1, &["failed(http_error)", "failed(crashed)"]);
+        check(&[fails(Failing::Cut, None)], 3, &["failed(incomplete)"]);
+    }
+
+    #[test]
+    fn robots_txt_and_scope_come_first() {
+        let mut world = world(&[PageKind::Page, PageKind::Circle]);
+        let with_robots =
+            |world: &mut World, robots| world.hosts.iter_mut().for_each(|host| host.robots = robots);
+        let usual = Conditions::usual(&world);
+        let text = RobotsText { private: true, crawl_delay_secs: None };
+        with_robots(&mut world, RobotsKind::Text(text, 2));
+        check_with(&world, &usual, &["skipped(robots)", "skipped(robots)"]);
+        let ignored = Conditions { robots: false, ..usual.clone() };
+        check_with(&world, &ignored, &["done", "failed(redirect_error)"]);
+        with_robots(&mut world, RobotsKind::Text(text, 3));
+        let root = world.url(Target::Page { host: 0, page: 0 });
+        let found = walk(&world, &usual, &FaultPlan::default());
+        let ends = found.get(&root).map(|expected| expected.ends.clone());
+        assert!(ends.is_some_and(|ends| ends.is_only("skipped(robots_unreachable)")));
+        assert_eq!(found.len(), 1, "nothing is behind a root that is not fetched");
     }
 }

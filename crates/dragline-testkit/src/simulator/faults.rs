@@ -20,6 +20,8 @@ pub(super) struct FaultPlan {
     pub(super) handlers: BTreeMap<String, HandlerFault>,
     /// Of a thousand pages, so many are handled slowly.
     pub(super) slow_mille: u64,
+    /// Of a thousand pages, so many make their handler fetch something itself.
+    pub(super) asks_mille: u64,
     /// From when the disk is full, and for how long.
     pub(super) no_space: Option<(Duration, Duration)>,
     /// After so many changes of the disk a write fails for good.
@@ -77,8 +79,8 @@ impl FaultPlan {
     pub(super) fn draw(seed: u64, world: &World) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut percent = |share: u8| rng.u8(0..100) < share;
-        let [dies, unopened, handlers, full, fails, crashes, wish] =
-            [25, 15, 60, 20, 4, 25, 15].map(&mut percent);
+        let [dies, doomed, unopened, handlers, full, fails, crashes, wish] =
+            [25, 2, 15, 60, 20, 4, 25, 15].map(&mut percent);
         let secs = |rng: &mut fastrand::Rng, from: u64, to: u64| {
             Duration::from_millis(rng.u64(from * 1_000..to * 1_000))
         };
@@ -92,10 +94,12 @@ impl FaultPlan {
             fetchers: FetcherFaults {
                 opens: u32::try_from(unopened).unwrap_or(0),
                 ticks: (0..deaths).map(|_| rng.u64(0..60)).collect(),
+                every_tick: doomed,
                 ..FetcherFaults::default()
             },
             handlers: if handlers { handler_faults(&mut rng, world) } else { BTreeMap::new() },
             slow_mille: *rng.choice(&[0, 20, 200]).unwrap_or(&0),
+            asks_mille: *rng.choice(&[0, 0, 50, 300]).unwrap_or(&0),
             no_space: full.then(|| (secs(&mut rng, 0, 60), secs(&mut rng, 1, 40))),
             write_fails: fails.then(|| rng.u64(0..200)),
             crashes: (0..crashes)

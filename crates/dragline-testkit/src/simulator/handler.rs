@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, Context, Handler, ResponseFuture};
 use dragline_core::{Handled, Page, Verdict};
 use dragline_disk::{Disk, Open};
+use dragline_engine::session::Session;
 use dragline_engine::{HandleError, HandlePage, HandleResult, Route};
 use dragline_sink::ITEMS_FILE;
 
@@ -45,16 +46,17 @@ pub(super) struct Told {
 struct SimHandler {
     script: Arc<Script>,
     disk: SimDisk,
+    session: Session,
 }
 
 impl Script {
     /// Makes the route of one life, whose output is on this disk.
-    pub(super) fn route(self: &Arc<Self>, life: usize, disk: &SimDisk) -> Route {
-        let (script, disk) = (Arc::clone(self), disk.clone());
+    pub(super) fn route(self: &Arc<Self>, life: usize, disk: &SimDisk, session: &Session) -> Route {
+        let (script, disk, session) = (Arc::clone(self), disk.clone(), session.clone());
         Route::actor(HANDLER, move || {
             let at = script.web.now();
             script.told(|told| told.births.push((life, at)));
-            SimHandler { script: Arc::clone(&script), disk: disk.clone() }
+            SimHandler { script: Arc::clone(&script), disk: disk.clone(), session: session.clone() }
         })
     }
 
@@ -82,6 +84,17 @@ impl Script {
         }
         let half = u64::try_from(self.timeout.as_millis() / 2).unwrap_or(u64::MAX).max(1);
         Duration::from_millis(drawn / 1_000 % half)
+    }
+
+    /// Returns what a handler fetches itself before it answers: mostly of the page's own host.
+    fn asks(&self, page: &Page) -> Option<String> {
+        let drawn = self.world.hash(page.url.as_str(), 11);
+        if drawn % 1_000 >= self.faults.asks_mille {
+            return None;
+        }
+        let other = usize::try_from(drawn / 1_000).unwrap_or(0) % (2 * self.world.hosts.len());
+        let host = if other < self.world.hosts.len() { other } else { self.world.host_of(&page.url)? };
+        Some(self.world.asked_url(host, drawn % 3))
     }
 
     fn handle(&self, page: &Page) -> Result<Handled, HandleError> {
@@ -148,7 +161,13 @@ impl Handler<HandlePage> for SimHandler {
             _ => {}
         }
         let work = self.script.work(page.url.as_str());
+        let asked =
+            self.script.asks(&page).map(|url| self.session.get(url).deadline(self.script.timeout / 3));
         Box::pin(async move {
+            if let Some(asked) = asked {
+                // However it ends: what matters is that it does.
+                drop(asked.start().await);
+            }
             if !work.is_zero() {
                 tokio::time::sleep(work).await;
             }

@@ -1,11 +1,18 @@
 //! Runs one life of a simulated crawl, from its start to its end or to the crash of its disk.
 
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dragline_core::frontier::Drain;
-use dragline_engine::{CrawlEnd, CrawlHandle, RunningCrawl};
+use dragline_core::Wall;
+use dragline_core::frontier::{Drain, RunId};
+use dragline_core::rules::CrawlRules;
+use dragline_disk::Disk;
+use dragline_engine::{CrawlEnd, CrawlHandle, Io, Opened, RunningCrawl};
+use dragline_frontier::history::HistoryOptions;
+use dragline_frontier::log::LogOptions;
+use dragline_frontier::{LogFrontier, OpenOptions};
 use tokio::sync::Notify;
 
 use super::check::{Problems, Samples};
@@ -13,7 +20,7 @@ use super::conditions::Conditions;
 use super::faults::{FaultPlan, Wish};
 use super::handler::Script;
 use super::mutant::Mutant;
-use super::sink::begin_output;
+use super::sink::output;
 use super::web::WorldWeb;
 use super::world::World;
 use crate::disk::SimDisk;
@@ -23,6 +30,16 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Bytes that are left on a disk that is full.
 const FULL_BYTES: u64 = 100;
+
+/// The folder of the state.
+const STATE: &str = "state";
+
+/// Small, so that a crawl has many segments and several snapshots.
+const SEGMENT_BYTES: u64 = 4 << 10;
+const SNAPSHOT_AFTER_BYTES: u64 = 2 << 10;
+
+/// When every simulated crawl begins.
+const EPOCH_SECS: i64 = 1_800_000_000;
 
 /// What every life of a crawl has in common.
 pub(super) struct Stage {
@@ -41,6 +58,8 @@ pub(super) enum Life {
     Ended(Box<LifeEnd>),
     /// Its disk died.
     Crashed,
+    /// It could not start, and said so.
+    Failed,
     /// It would not have ended.
     Stuck(String),
 }
@@ -76,26 +95,49 @@ impl Stage {
         let died = Arc::new(Notify::new());
         let tell = Arc::clone(&died);
         disk.on_crash(move || tell.notify_one());
-        let sinks = match begin_output(disk, self.mutant) {
-            Ok(sinks) => sinks,
+        let mut rules = CrawlRules::default();
+        let mut builder = self.conditions.builder(self.seed, &self.world, self.mutant);
+        builder = builder.rules(|given| rules = given.clone());
+        let opened = match self.open(disk, rules) {
+            Ok(opened) => opened,
             Err(_) if disk.is_dead() => return Life::Crashed,
-            Err(error) => return Life::Stuck(format!("the output could not be begun: {error}")),
+            Err(error) => return Life::Stuck(format!("the state could not be opened: {error}")),
         };
         if let Some(changes) = self.plan.write_fails.filter(|_| life == 0) {
             disk.fail_at(changes, std::io::ErrorKind::Other);
         }
-        let route = self.script.route(life, disk).pool(self.conditions.pool());
-        let mut builder = self.conditions.builder(self.seed, &self.world, self.mutant);
+        let route = self.script.route(life, disk, &builder.session()).pool(self.conditions.pool());
         builder = builder.transport(Arc::new(self.web.clone())).route(route);
-        for sink in sinks {
-            builder = builder.sink_with_credits(Box::new(sink), self.conditions.sink_credits);
+        for sink in output(disk, self.conditions.rotate_rows, self.mutant) {
+            builder = builder.sink_with_credits(sink, self.conditions.sink_credits);
         }
+        builder = builder.opened(opened);
         let running = builder.build().map_err(|error| error.to_string());
         let running = running.and_then(|crawl| crawl.start().map_err(|error| error.to_string()));
         match running {
             Ok(running) => self.drive(running, &died, disk, problems).await,
+            Err(_) if disk.is_dead() => Life::Crashed,
+            // A write that fails for good may fail at the start, which then says so and is made again.
+            Err(_) if self.plan.write_fails.is_some() && life == 0 => Life::Failed,
             Err(error) => Life::Stuck(format!("it did not start: {error}")),
         }
+    }
+
+    /// Opens the frontier that a disk holds, or a new one.
+    fn open(&self, disk: &SimDisk, rules: CrawlRules) -> Result<Opened, String> {
+        let (dir, run) = (Path::new(STATE), RunId(self.seed));
+        disk.create_dir(dir).map_err(|error| error.to_string())?;
+        let io = Io::inline();
+        let base = Wall::from_secs(EPOCH_SECS) + self.web.now();
+        let mut options = OpenOptions::new(rules, run, self.seed, base, Arc::new(io.clone()));
+        options.chunk_urls = self.conditions.chunk_urls;
+        options.log = LogOptions { segment_bytes: SEGMENT_BYTES };
+        options.history = HistoryOptions { segment_bytes: SEGMENT_BYTES };
+        options.snapshot_after_bytes = SNAPSHOT_AFTER_BYTES;
+        let opened = LogFrontier::open(Arc::new(disk.clone()), dir, options);
+        let opened = opened.map_err(|error| error.to_string())?;
+        let frontier = Box::new(opened.frontier);
+        Ok(Opened { frontier, run, seed: self.seed, marks: opened.marks, io })
     }
 
     /// Looks at the crawl until it ends, and does to it what the plan says.

@@ -27,6 +27,11 @@ pub enum Mutant {
 }
 
 impl Mutant {
+    /// Whether it is a fault of a sink.
+    pub(super) const fn is_of_sinks(self) -> bool {
+        matches!(self, Self::MarkBeforeSync | Self::RecordLost | Self::RecordDoubled)
+    }
+
     /// Every mutant, in the order of declaration.
     pub const ALL: [Self; 10] = [
         Self::MarkBeforeSync,

@@ -1,6 +1,6 @@
 //! Reads what a simulated crawl has written, line by line, as any reader of its files would.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dragline_sink::{ITEMS_FILE, PAGES_FILE, SKIPPED_FILE};
 use serde_json::Value;
@@ -20,6 +20,7 @@ pub(super) struct Output {
     pub(super) skipped: Vec<(String, String)>,
     /// Files that are missing, and lines that are none.
     pub(super) damage: Vec<String>,
+    is_numbered: bool,
 }
 
 /// A URL that was settled by a fetch.
@@ -34,9 +35,9 @@ pub(super) struct PageLine {
 }
 
 impl Output {
-    /// Reads the files of a disk.
-    pub(super) fn read(disk: &SimDisk) -> Self {
-        let mut output = Self::default();
+    /// Reads the files of a disk; numbered ones are there only when they have rows.
+    pub(super) fn read(disk: &SimDisk, is_numbered: bool) -> Self {
+        let mut output = Self { is_numbered, ..Self::default() };
         for line in output.lines(disk, PAGES_FILE) {
             let end = match (text(&line, "disposition"), text(&line, "kind")) {
                 (disposition, kind) if kind.is_empty() => disposition,
@@ -79,11 +80,26 @@ impl Output {
     }
 
     fn lines(&mut self, disk: &SimDisk, file: &str) -> Vec<Value> {
-        let path = Path::new(OUT).join(file);
-        let Some(bytes) = disk.contents(&path) else {
-            self.damage.push(format!("{} is missing", path.display()));
-            return Vec::new();
+        let stem = file.strip_suffix(".jsonl").unwrap_or(file);
+        // Numbered files sort as they were written.
+        let is_of_file = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            path.parent() == Some(Path::new(OUT)) && name.starts_with(stem)
         };
+        let paths: Vec<PathBuf> = disk.paths().into_iter().filter(is_of_file).collect();
+        // Numbered files are made for rows.
+        if paths.is_empty() && !self.is_numbered {
+            self.damage.push(format!("{file} is missing"));
+        }
+        paths.iter().flat_map(|path| self.lines_of(disk, path)).collect()
+    }
+
+    fn lines_of(&mut self, disk: &SimDisk, path: &Path) -> Vec<Value> {
+        if path.extension().is_none_or(|extension| extension != "jsonl") {
+            self.damage.push(format!("{} is left behind", path.display()));
+            return Vec::new();
+        }
+        let bytes = disk.contents(path).unwrap_or_default();
         if bytes.last().is_some_and(|last| *last != b'\n') {
             self.damage.push(format!("{} ends within a line", path.display()));
         }

@@ -111,6 +111,7 @@ impl Simulation {
                     disk = disk.crash(crash, self.seed.wrapping_add(lives as u64));
                     now += RESTART_AFTER;
                 }
+                (Life::Failed, _) => now += RESTART_AFTER,
                 (Life::Crashed, None) => problems.add("end", "the disk died by itself"),
                 (Life::Stuck(what), _) => problems.add("end", what),
             }
@@ -180,7 +181,8 @@ impl Simulation {
 
     /// Checks everything that is known at the end.
     fn examine(&self, stage: &Stage, ended: &LifeEnd, lives: usize, disk: &SimDisk, problems: &mut Problems) {
-        let output = Output::read(disk);
+        let is_numbered = stage.conditions.rotate_rows > 0;
+        let output = Output::read(disk, is_numbered);
         let (fetches, opened) = (stage.web.fetches(), stage.web.opened());
         let births = stage.script.told(|told| told.births.clone());
         let evidence = Evidence {
@@ -196,7 +198,7 @@ impl Simulation {
             metrics: &ended.metrics,
         };
         evidence.check(problems);
-        let after = Output::read(&disk.crash(Crash::PowerLoss, self.seed));
+        let after = Output::read(&disk.crash(Crash::PowerLoss, self.seed), is_numbered);
         if evidence.is_committed() && after != output {
             problems.add("durable", "a power loss after the end takes something that was written");
         }

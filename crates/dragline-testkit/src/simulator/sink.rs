@@ -1,10 +1,11 @@
 //! Writes records of one kind as lines on a simulated disk, with lengths as marks.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use dragline_core::frontier::{Epoch, Mark, RunId};
 use dragline_disk::{Disk, DiskFile, Open};
-use dragline_sink::{ITEMS_FILE, PAGES_FILE, Record, RecordKind, SKIPPED_FILE, Sink, SinkError};
+use dragline_sink::{FileSink, ITEMS_FILE, PAGES_FILE, Record, RecordKind, SKIPPED_FILE, Sink, SinkError};
 
 use super::mutant::Mutant;
 use crate::disk::SimDisk;
@@ -24,7 +25,9 @@ pub(super) struct LineSink {
     name: &'static str,
     kind: RecordKind,
     path: PathBuf,
-    file: Box<dyn DiskFile>,
+    disk: SimDisk,
+    /// Opened by the first call.
+    file: Option<Box<dyn DiskFile>>,
     /// Lines that are not written.
     buffer: Vec<u8>,
     /// How far the file holds whole lines.
@@ -35,27 +38,20 @@ pub(super) struct LineSink {
     owes_sync: bool,
 }
 
-/// Begins the three files of a crawl; those of an earlier life that cannot be gone on with are removed.
-///
-/// # Errors
-/// When the disk refuses.
-pub(super) fn begin_output(disk: &SimDisk, mutant: Option<Mutant>) -> Result<Vec<LineSink>, SinkError> {
-    let out = Path::new(OUT);
-    disk.create_dir(out).map_err(failed(out, "create"))?;
-    for path in disk.list(out).map_err(failed(out, "list"))? {
-        disk.remove(&path).map_err(failed(&path, "remove"))?;
-    }
+/// Returns the three sinks of a crawl: those of every crawl, or with a mutant those that can be broken.
+pub(super) fn output(disk: &SimDisk, rotate_rows: u64, mutant: Option<Mutant>) -> Vec<Box<dyn Sink>> {
     let files =
         [(PAGES_FILE, RecordKind::Page), (ITEMS_FILE, RecordKind::Item), (SKIPPED_FILE, RecordKind::Skipped)];
-    let mut sinks = Vec::new();
-    for (name, kind) in files {
-        let path = out.join(name);
-        let file = disk.open(&path, Open::New).map_err(failed(&path, "create"))?;
-        let (buffer, written, taken) = (Vec::new(), 0, 0);
-        sinks.push(LineSink { name, kind, path, file, buffer, written, taken, mutant, owes_sync: false });
-    }
-    disk.sync_dir(out).map_err(failed(out, "sync"))?;
-    Ok(sinks)
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let sink = |(name, kind)| -> Box<dyn Sink> {
+        let path = Path::new(OUT).join(name);
+        if mutant.is_some_and(Mutant::is_of_sinks) {
+            Box::new(LineSink::new(disk.clone(), name, kind, path, mutant))
+        } else {
+            Box::new(FileSink::jsonl(Arc::clone(&shared), path, kind).named(name).rotate_rows(rotate_rows))
+        }
+    };
+    files.map(sink).into()
 }
 
 fn failed(path: &Path, action: &'static str) -> impl Fn(std::io::Error) -> SinkError {
@@ -64,6 +60,21 @@ fn failed(path: &Path, action: &'static str) -> impl Fn(std::io::Error) -> SinkE
 }
 
 impl LineSink {
+    fn new(
+        disk: SimDisk,
+        name: &'static str,
+        kind: RecordKind,
+        path: PathBuf,
+        mutant: Option<Mutant>,
+    ) -> Self {
+        let (file, buffer, written, taken) = (None, Vec::new(), 0, 0);
+        Self { name, kind, path, disk, file, buffer, written, taken, mutant, owes_sync: false }
+    }
+
+    fn file(&mut self) -> &mut dyn DiskFile {
+        &mut **self.file.as_mut().expect("the engine begins or rewinds a sink before anything else")
+    }
+
     fn failed(&self, action: &'static str) -> impl Fn(std::io::Error) -> SinkError {
         failed(&self.path, action)
     }
@@ -73,8 +84,12 @@ impl LineSink {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        if let Err(error) = self.file.append(&self.buffer) {
-            self.file.cut(self.written).map_err(self.failed("cut"))?;
+        let buffer = std::mem::take(&mut self.buffer);
+        let appended = self.file().append(&buffer);
+        self.buffer = buffer;
+        if let Err(error) = appended {
+            let written = self.written;
+            self.file().cut(written).map_err(self.failed("cut"))?;
             return Err(self.failed("write")(error));
         }
         self.written += u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
@@ -107,6 +122,18 @@ impl Sink for LineSink {
         self.kind == kind
     }
 
+    fn begin(&mut self, _: RunId) -> Result<Mark, SinkError> {
+        let out = Path::new(OUT);
+        self.disk.create_dir(out).map_err(failed(out, "create"))?;
+        // A start that was cut short has left an empty file.
+        if self.disk.contents(&self.path).is_some() {
+            self.disk.remove(&self.path).map_err(self.failed("remove"))?;
+        }
+        self.file = Some(self.disk.open(&self.path, Open::New).map_err(self.failed("create"))?);
+        self.disk.sync_dir(out).map_err(failed(out, "sync"))?;
+        self.flush(Epoch(0))
+    }
+
     fn write(&mut self, records: &[Record]) -> Result<(), SinkError> {
         records.iter().try_for_each(|record| self.take(record))?;
         if self.buffer.len() >= BUFFER_BYTES_MAX { self.write_out() } else { Ok(()) }
@@ -114,13 +141,13 @@ impl Sink for LineSink {
 
     fn flush(&mut self, _: Epoch) -> Result<Mark, SinkError> {
         if std::mem::take(&mut self.owes_sync) {
-            self.file.sync().map_err(self.failed("sync"))?;
+            self.file().sync().map_err(self.failed("sync"))?;
         }
         self.write_out()?;
         if self.mutant == Some(Mutant::MarkBeforeSync) {
             self.owes_sync = true;
         } else {
-            self.file.sync().map_err(self.failed("sync"))?;
+            self.file().sync().map_err(self.failed("sync"))?;
         }
         Ok(Mark { sink: self.name.into(), position: self.written.to_string().into() })
     }
@@ -130,12 +157,13 @@ impl Sink for LineSink {
         let foreign =
             || SinkError::ForeignMark { path: self.path.clone(), mark: mark.position.as_ref().into() };
         let expected: u64 = mark.position.parse().map_err(|_| foreign())?;
-        let found = self.file.len().map_err(self.failed("rewind"))?;
+        self.file = Some(self.disk.open(&self.path, Open::Append).map_err(self.failed("open"))?);
+        let found = self.file().len().map_err(self.failed("rewind"))?;
         if found < expected {
             return Err(SinkError::Shorter { path: self.path.clone(), expected, found });
         }
-        self.file.cut(expected).map_err(self.failed("rewind"))?;
-        self.file.sync().map_err(self.failed("sync"))?;
+        self.file().cut(expected).map_err(self.failed("rewind"))?;
+        self.file().sync().map_err(self.failed("sync"))?;
         self.written = expected;
         Ok(())
     }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dragline_core::Wall;
 use dragline_core::chance::Chance;
 use dragline_core::frontier::{
-    BlockKind, Epoch, Frontier, JournalBlock, MemFrontier, Past, Rebirth, Restorer, Shelf, SnapshotPart,
+    BlockKind, Epoch, Frontier, JournalBlock, JournalCut, MemFrontier, Past, Rebirth, Restorer, Shelf,
+    SnapshotPart,
 };
 use dragline_core::invariants;
 use dragline_core::rules::CrawlRules;
@@ -24,7 +25,9 @@ impl Subject for Mortal {
         invariants::first_broken(&self.0)
     }
 
-    fn commit(&mut self, _: u64) -> bool {
+    fn begin_commit(&mut self, _: u64) {}
+
+    fn finish_commit(&mut self) -> bool {
         true
     }
 
@@ -66,6 +69,8 @@ struct Written {
     chunk_urls: usize,
     saved: Saved,
     shelf: MapShelf,
+    /// The commit that was begun, with the URLs that had ended then.
+    cut: Option<(u64, JournalCut, u64)>,
     /// Parts of the next snapshot.
     parts: Vec<SnapshotPart>,
     tally: Arc<Mutex<Tally>>,
@@ -85,7 +90,7 @@ impl Written {
         let (saved, shelf) = (Saved::default(), MapShelf::default());
         let frontier = remade(rules, &saved, &shelf, base, chunk_urls);
         let (rules, tally) = (rules.clone(), Arc::clone(tally));
-        Self { frontier, rules, chance, chunk_urls, saved, shelf, parts: Vec::new(), tally }
+        Self { frontier, rules, chance, chunk_urls, saved, shelf, cut: None, parts: Vec::new(), tally }
     }
 
     fn snapshot_some(&mut self) {
@@ -119,11 +124,22 @@ impl Subject for Written {
         invariants::first_broken(&self.frontier)
     }
 
-    fn commit(&mut self, number: u64) -> bool {
+    fn begin_commit(&mut self, number: u64) {
         if self.chance.below(2) == 0 {
             self.snapshot_some();
         }
         let cut = self.frontier.cut_journal();
+        for block in cut.blocks.iter().filter(|block| block.kind == BlockKind::Chunk) {
+            let mut chunks = self.shelf.0.lock().expect("nobody panics with it");
+            chunks.insert(block.first, block.payload.clone());
+            self.tally.lock().expect("nobody panics with it").chunks += 1;
+        }
+        let stats = self.frontier.stats();
+        self.cut = Some((number, cut, stats.discovered - stats.pending));
+    }
+
+    fn finish_commit(&mut self) -> bool {
+        let (number, cut, ended) = self.cut.take().expect("a commit was begun");
         let complete = self.parts.len() == SnapshotPart::COUNT as usize;
         // A commit may name a snapshot only when all its records were durable with the commit before.
         if complete && self.parts.iter().all(|part| part.number <= self.saved.last) {
@@ -132,11 +148,6 @@ impl Subject for Written {
             self.saved.blocks.retain(|block| block.first + u64::from(block.count) > lowest + 1);
             self.tally.lock().expect("nobody panics with it").snapshots += 1;
         }
-        for block in cut.blocks.iter().filter(|block| block.kind == BlockKind::Chunk) {
-            let mut chunks = self.shelf.0.lock().expect("nobody panics with it");
-            chunks.insert(block.first, block.payload.clone());
-            self.tally.lock().expect("nobody panics with it").chunks += 1;
-        }
         for entry in &cut.history {
             let past = Past::read(&entry.bytes).expect("what was written is read");
             assert_eq!(KEY.of(&past.url).0, entry.fingerprint);
@@ -144,13 +155,13 @@ impl Subject for Written {
         self.saved.ended += cut.history.len() as u64;
         self.saved.blocks.extend(cut.blocks);
         (self.saved.commit, self.saved.last, self.saved.counts) = (number, cut.last, cut.counts);
-        let stats = self.frontier.stats();
-        assert_eq!(stats.discovered - stats.pending, self.saved.ended, "each URL that ended did so once");
+        assert_eq!(ended, self.saved.ended, "each URL that ended did so once");
         true
     }
 
     fn restart(&mut self, at: Wall, _: u64) -> Option<Recovered> {
         self.parts.clear();
+        self.cut = None;
         self.frontier = remade(&self.rules, &self.saved, &self.shelf, at, self.chunk_urls);
         Some(Recovered { commit: self.saved.commit })
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::wire::{Malformed, Pen, Reader, Strand};
 use crate::frontier::state::UrlRecord;
-use crate::url::CanonicalUrl;
+use crate::url::{CanonicalUrl, Fingerprint, Fingerprinter};
 
 const SEED_IS_ITSELF: u8 = 1;
 const SEED: u8 = 1 << 1;
@@ -28,6 +28,18 @@ pub struct Revisit {
     pub digest: Option<u128>,
     /// The interval that passed before this visit fell due, in seconds.
     pub interval_secs: u64,
+}
+
+impl Revisit {
+    /// Returns the fields that ask for the page only if it has changed; none when the last visit gave nothing to ask by.
+    ///
+    /// # Source
+    /// RFC 9110 sections 13.1.2 and 13.1.3; who knows both sends both.
+    pub fn conditions(&self) -> Vec<(Box<str>, Box<str>)> {
+        let field = |name: &str, value: &Option<Box<str>>| Some((name.into(), value.clone()?));
+        let by_tag = field("If-None-Match", &self.etag);
+        by_tag.into_iter().chain(field("If-Modified-Since", &self.last_modified)).collect()
+    }
 }
 
 /// A URL that waits, apart from its place in the frontier.
@@ -118,6 +130,35 @@ impl Body {
         let revisit = has(REVISIT).then(|| read_revisit(reader).map(Arc::new)).transpose()?;
         Ok(Self { url, depth, attempts, seed, label, data, referrer, chain, revisit })
     }
+}
+
+/// Passes over what [`write`] wrote and returns the fingerprint of the URL, for a fraction of what reading costs.
+pub(super) fn skim(reader: &mut Reader<'_>, fingerprinter: Fingerprinter) -> Result<Fingerprint, Malformed> {
+    let flags = reader.byte()?;
+    let has = |bit: u8| flags & bit != 0;
+    let fingerprint = fingerprinter.of_canonical(reader.text(Strand::Url)?);
+    reader.number()?;
+    if has(SEED) && !has(SEED_IS_ITSELF) {
+        reader.text(Strand::Other)?;
+    }
+    for _ in 0..u8::from(has(LABEL)) + u8::from(has(DATA)) {
+        reader.text(Strand::Note)?;
+    }
+    if has(REFERRER) {
+        reader.text(Strand::Referrer)?;
+    }
+    if has(CHAIN) {
+        for _ in 0..reader.count()? {
+            reader.text(Strand::Other)?;
+        }
+    }
+    if has(ATTEMPTS) {
+        reader.number()?;
+    }
+    if has(REVISIT) {
+        read_revisit(reader)?;
+    }
+    Ok(fingerprint)
 }
 
 fn read_revisit(reader: &mut Reader<'_>) -> Result<Revisit, Malformed> {

@@ -65,7 +65,7 @@ impl Restorer {
                 frontier.adopted.insert(fingerprint, seed);
             }
         }
-        let mut returned: Vec<Vec<Waiting>> = self.hosts.iter().map(|_| Vec::new()).collect();
+        let mut returned: Vec<Vec<Box<Waiting>>> = self.hosts.iter().map(|_| Vec::new()).collect();
         for host in std::mem::take(&mut self.hosts) {
             let id = enter(&mut frontier, &host);
             for origin in host.origins {
@@ -80,7 +80,7 @@ impl Restorer {
         }
         for (at, mut waiting) in (0..).zip(returned) {
             waiting.sort_unstable_by_key(|waiting| (waiting.returned, waiting.place));
-            waiting.into_iter().for_each(|waiting| queue_returned(&mut frontier, HostId(at), waiting));
+            waiting.into_iter().for_each(|waiting| queue_returned(&mut frontier, HostId(at), *waiting));
         }
         frontier.counts = recount(&frontier, &counts)?;
         for id in (0..).take(frontier.work.len()).map(HostId) {
@@ -155,7 +155,7 @@ impl Restorer {
         match part {
             Part::Url { fingerprint, .. } => {
                 if let Some(waiting) = self.waiting.remove(&(fingerprint, shard)) {
-                    let record = frontier.record_of(waiting.body, id, waiting.chunk);
+                    let record = frontier.record_of(waiting.body, id, 0);
                     queue(frontier, id, scheme, record);
                 }
                 Ok(())
@@ -218,7 +218,7 @@ fn queue(frontier: &mut MemFrontier, id: HostId, scheme: Scheme, record: crate::
 fn queue_returned(frontier: &mut MemFrontier, id: HostId, waiting: Waiting) {
     let since = waiting.returned.map_or(Time::ZERO, |at| frontier.time(at));
     let scheme = waiting.body.url.scheme();
-    let mut record = frontier.record_of(waiting.body, id, waiting.chunk);
+    let mut record = frontier.record_of(waiting.body, id, 0);
     record.was_leased = true;
     let number = frontier.urls.insert(record);
     let entry: Entry = frontier.entry(number, since);

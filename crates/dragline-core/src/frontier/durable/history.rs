@@ -60,7 +60,7 @@ pub(super) fn of_end(
     pen.option(record.referrer.as_ref(), |pen, url| pen.text(Strand::Url, url.as_str()));
     pen.option(record.label.as_deref(), |pen, label| pen.text(Strand::Note, label));
     pen.byte(0);
-    pen.option(visit, write_visit);
+    pen.option(visit, |pen, visit| write_visit(pen, visit, at));
     pen.option(record.revisit.as_deref(), |pen, revisit| {
         pen.number(revisit.generation.into());
         pen.number(revisit.interval_secs);
@@ -80,13 +80,14 @@ pub(super) fn of_skip(new: &NewUrl, decision: &Decision<SkipReason>, at: Wall) -
     pen.option(new.referrer.as_ref(), |pen, url| pen.text(Strand::Url, url.as_str()));
     pen.option(new.label.as_deref(), |pen, label| pen.text(Strand::Note, label));
     pen.option(Some(decision.rule), |pen, rule| pen.raw(rule.as_bytes()));
-    pen.option(None::<&Visit>, write_visit);
+    pen.byte(0);
     pen.byte(0);
     pen.take()
 }
 
-fn write_visit(pen: &mut Pen, visit: &Visit) {
-    pen.wall(visit.at);
+/// Writes a visit; it ended shortly before the frontier took note of it.
+fn write_visit(pen: &mut Pen, visit: &Visit, noted: Wall) {
+    pen.number(u64::try_from(noted.since(visit.at).as_micros()).unwrap_or(u64::MAX));
     pen.byte(visit.outcome as u8);
     pen.number(visit.status.map_or(0, u64::from));
     pen.number(visit.body_bytes);
@@ -99,8 +100,9 @@ fn write_digest(pen: &mut Pen, digest: u128) {
     pen.bytes.extend_from_slice(&digest.to_le_bytes());
 }
 
-fn read_visit(reader: &mut Reader<'_>) -> Result<Visit, Malformed> {
-    let at = reader.wall()?;
+fn read_visit(reader: &mut Reader<'_>, noted: Wall) -> Result<Visit, Malformed> {
+    let before = i64::try_from(reader.number()?).map_err(|_| Malformed)?;
+    let at = Wall::from_micros(noted.as_micros().saturating_sub(before));
     let outcome = Outcome::ALL.get(usize::from(reader.byte()?)).copied().ok_or(Malformed)?;
     let status = u16::try_from(reader.number()?).map_err(|_| Malformed)?;
     Ok(Visit {
@@ -136,7 +138,7 @@ impl Past {
         let referrer = reader.option(|reader| reader.url(Strand::Url))?;
         let label = reader.option(|reader| reader.shared(Strand::Note))?;
         let rule = reader.option(read_text)?;
-        let visit = reader.option(read_visit)?;
+        let visit = reader.option(|reader| read_visit(reader, at))?;
         let before =
             reader.option(|reader| Ok((reader.small()?, reader.number()?, reader.option(read_digest)?)))?;
         let (generation, interval_secs, digest_before) = before.unwrap_or_default();

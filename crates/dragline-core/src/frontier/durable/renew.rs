@@ -17,10 +17,11 @@ impl MemFrontier {
         self.tick(now);
         let fingerprint = self.fingerprinter.of(&past.url);
         let Some(Standing::Ended(disposition)) = self.seen.get(fingerprint) else { return false };
-        if self.judge_new(&past.url).is_err() {
+        let key = past.url.host_key();
+        if self.judge_new(&past.url, self.table.find(&key)).is_err() {
             return false;
         }
-        let id = self.enter_host(&past.url.host_key());
+        let id = self.enter_host(&key);
         let body = Body {
             url: past.url.clone(),
             depth: past.depth,

@@ -8,7 +8,7 @@ use super::host::{ClockImage, RobotsImage};
 use super::journal::{BlockKind, JournalBlock};
 use super::note::{HOST_SHARDS, host_shard};
 use super::record::{Record, read_host, read_scheme};
-use super::shelf::Chunk;
+use super::shelf::ChunkTitle;
 use super::snapshot::{PART_CHUNK, PART_URL, SnapshotPart};
 use super::wire::{Malformed, Reader, Strand};
 use crate::frontier::seen::{SeenSet, Standing};
@@ -27,18 +27,22 @@ pub struct Restorer {
     global_number: u64,
     pub(super) hosts: Vec<PastHost>,
     host_ids: Map<HostKey, usize>,
-    pub(super) waiting: Map<(Fingerprint, u8), Waiting>,
+    /// Boxed: the table moves its entries when it grows.
+    pub(super) waiting: Map<(Fingerprint, u8), Box<Waiting>>,
     pub(super) chunks: Map<u64, PastChunk>,
     pub(super) joined: Vec<(CanonicalUrl, CanonicalUrl)>,
     pub(super) adopted: Vec<(Fingerprint, CanonicalUrl)>,
     pub(super) last: u64,
     next_place: u64,
+    /// The host of the last URL.
+    recent: usize,
 }
 
 /// What is known of a host.
 #[derive(Debug)]
 pub(super) struct PastHost {
     pub(super) key: HostKey,
+    shard: u8,
     pub(super) clock: ClockImage,
     pub(super) urls_leased: u64,
     pub(super) origins: Vec<PastOrigin>,
@@ -67,8 +71,6 @@ pub(super) struct Waiting {
     pub(super) host: usize,
     /// Tells it from an earlier one of the same fingerprint; in order.
     pub(super) place: u64,
-    /// The chunk its next records must name.
-    pub(super) chunk: u64,
     /// Not before this time, when it was leased before.
     pub(super) returned: Option<Wall>,
 }
@@ -141,6 +143,7 @@ impl Restorer {
             adopted: Vec::new(),
             last: 0,
             next_place: 0,
+            recent: 0,
         }
     }
 
@@ -197,11 +200,15 @@ impl Restorer {
         self.origin(host, scheme).robots = RobotsImage::read(reader)?;
         for _ in 0..reader.count()? {
             let not_before = reader.wall()?;
-            self.wait(host, Body::read(reader)?, Some(not_before), 0);
+            let body = Body::read(reader)?;
+            self.wait(host, self.fingerprinter.of(&body.url), body, Some(not_before));
         }
         for _ in 0..reader.count()? {
             match reader.byte()? {
-                PART_URL => self.wait(host, Body::read(reader)?, None, 0),
+                PART_URL => {
+                    let body = Body::read(reader)?;
+                    self.wait(host, self.fingerprinter.of(&body.url), body, None);
+                }
                 PART_CHUNK => {
                     let (number, count) = (reader.number()?, reader.small()?);
                     self.chunks.insert(number, PastChunk { host, count, gone: Vec::new() });
@@ -220,7 +227,8 @@ impl Restorer {
     pub fn replay(&mut self, block: &JournalBlock) -> Result<(), RestoreError> {
         self.last = self.last.max(block.first + u64::from(block.count).saturating_sub(1));
         if block.kind == BlockKind::Chunk {
-            let applied = Chunk::read(&block.payload).and_then(|chunk| self.apply_chunk(block.first, &chunk));
+            let title = ChunkTitle::read(&block.payload, self.fingerprinter);
+            let applied = title.and_then(|title| self.apply_chunk(block.first, &title));
             return applied.map_err(|Malformed| RestoreError::Record { number: block.first });
         }
         let mut reader = Reader::new(&block.payload);
@@ -236,9 +244,9 @@ impl Restorer {
             Record::New { body, .. } | Record::Renew { body } => {
                 let fingerprint = self.fingerprinter.of(&body.url);
                 self.stand(number, fingerprint, Standing::live(body.depth));
-                if number > self.host_numbers[usize::from(host_shard(&body.url.host_key()))] {
-                    let host = self.enter(&body.url.host_key());
-                    self.wait(host, body, None, 0);
+                let host = self.enter_of(&body.url);
+                if number > self.host_numbers[usize::from(self.hosts[host].shard)] {
+                    self.wait(host, fingerprint, body, None);
                 }
             }
             Record::Skip { fingerprint, reason, .. } => {
@@ -258,15 +266,14 @@ impl Restorer {
                 }
             }
             Record::Return { from, chunk, not_before, body } => {
-                let key = body.url.host_key();
+                let to = self.enter_of(&body.url);
                 let fingerprint = self.fingerprinter.of(&body.url);
                 if number > *self.host_numbers.get(usize::from(from)).ok_or(Malformed)? {
                     let (host, is_first) = self.leave(fingerprint, from, chunk)?;
                     self.hosts[host].urls_leased += u64::from(is_first);
                 }
-                if number > self.host_numbers[usize::from(host_shard(&key))] {
-                    let host = self.enter(&key);
-                    self.wait(host, body, Some(not_before), 0);
+                if number > self.host_numbers[usize::from(self.hosts[to].shard)] {
+                    self.wait(to, fingerprint, body, Some(not_before));
                 }
             }
             Record::End { fingerprint, disposition, was_leased, host_shard, chunk } => {
@@ -292,16 +299,16 @@ impl Restorer {
         Ok(())
     }
 
-    fn apply_chunk(&mut self, number: u64, chunk: &Chunk) -> Result<(), Malformed> {
+    fn apply_chunk(&mut self, number: u64, chunk: &ChunkTitle) -> Result<(), Malformed> {
         let shard = host_shard(&chunk.host);
         if number <= self.host_numbers[usize::from(shard)] {
             return Ok(());
         }
-        for (earlier, body) in &chunk.bodies {
-            self.leave(self.fingerprinter.of(&body.url), shard, *earlier)?;
+        for (earlier, fingerprint) in &chunk.urls {
+            self.leave(*fingerprint, shard, *earlier)?;
         }
         let host = self.enter(&chunk.host);
-        let count = u32::try_from(chunk.bodies.len()).map_err(|_| Malformed)?;
+        let count = u32::try_from(chunk.urls.len()).map_err(|_| Malformed)?;
         self.chunks.insert(number, PastChunk { host, count, gone: Vec::new() });
         self.origin(host, chunk.scheme).parts.push(Part::Chunk(number));
         Ok(())
@@ -325,17 +332,25 @@ impl Restorer {
     }
 
     /// Adds a URL to those that wait, behind all others.
-    pub(super) fn wait(&mut self, host: usize, body: Body, returned: Option<Wall>, chunk: u64) {
-        let fingerprint = self.fingerprinter.of(&body.url);
+    fn wait(&mut self, host: usize, fingerprint: Fingerprint, body: Body, returned: Option<Wall>) {
         self.next_place += 1;
         let (place, scheme) = (self.next_place, body.url.scheme());
-        let shard = host_shard(&self.hosts[host].key);
-        let waiting = Waiting { body, host, place, chunk, returned };
-        self.waiting.insert((fingerprint, shard), waiting);
+        let shard = self.hosts[host].shard;
+        let waiting = Waiting { body, host, place, returned };
+        self.waiting.insert((fingerprint, shard), Box::new(waiting));
         let origin = self.origin(host, scheme);
         if returned.is_none() {
             origin.parts.push(Part::Url { fingerprint, place });
         }
+    }
+
+    /// Returns the place of a URL's host; that of the last URL costs no look-up.
+    fn enter_of(&mut self, url: &CanonicalUrl) -> usize {
+        let is_same = |host: &PastHost| host.key.port == url.port() && *host.key.host == *url.host();
+        if !self.hosts.get(self.recent).is_some_and(is_same) {
+            self.recent = self.enter(&url.host_key());
+        }
+        self.recent
     }
 
     fn enter(&mut self, key: &HostKey) -> usize {
@@ -344,8 +359,8 @@ impl Restorer {
         }
         let at = self.hosts.len();
         self.host_ids.insert(key.clone(), at);
-        let (key, clock) = (key.clone(), ClockImage::default());
-        self.hosts.push(PastHost { key, clock, urls_leased: 0, origins: Vec::new() });
+        let (key, clock, shard) = (key.clone(), ClockImage::default(), host_shard(key));
+        self.hosts.push(PastHost { key, shard, clock, urls_leased: 0, origins: Vec::new() });
         at
     }
 

@@ -12,7 +12,7 @@ use crate::frontier::mem::MemFrontier;
 use crate::frontier::queue::{Entry, Shelved};
 use crate::frontier::state::UrlRecord;
 use crate::frontier::{UrlMove, UrlState};
-use crate::url::{HostKey, Scheme};
+use crate::url::{Fingerprint, Fingerprinter, HostKey, Scheme};
 
 /// How much smaller chunks are when there are many URLs in memory: then short queues go to the shelf too.
 const SMALL_CHUNKS: usize = 4;
@@ -36,8 +36,6 @@ pub trait Shelf: fmt::Debug + Send {
 /// What stands in a chunk.
 #[derive(Debug)]
 pub(super) struct Chunk {
-    pub(super) host: HostKey,
-    pub(super) scheme: Scheme,
     /// Each with the chunk it was taken from before, or 0.
     pub(super) bodies: Vec<(u64, Body)>,
 }
@@ -45,13 +43,36 @@ pub(super) struct Chunk {
 impl Chunk {
     pub(super) fn read(payload: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(payload);
-        let (host, scheme) = (read_host(&mut reader)?, read_scheme(&mut reader)?);
+        read_host(&mut reader)?;
+        read_scheme(&mut reader)?;
         let count = reader.count()?;
         let mut bodies = Vec::with_capacity(count.min(reader.left()));
         for _ in 0..count {
             bodies.push((reader.number()?, Body::read(&mut reader)?));
         }
-        if reader.is_done() { Ok(Self { host, scheme, bodies }) } else { Err(Malformed) }
+        if reader.is_done() { Ok(Self { bodies }) } else { Err(Malformed) }
+    }
+}
+
+/// What a restart needs to know of a chunk.
+#[derive(Debug)]
+pub(super) struct ChunkTitle {
+    pub(super) host: HostKey,
+    pub(super) scheme: Scheme,
+    /// Each URL with the chunk it was taken from before, or 0.
+    pub(super) urls: Vec<(u64, Fingerprint)>,
+}
+
+impl ChunkTitle {
+    pub(super) fn read(payload: &[u8], fingerprinter: Fingerprinter) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(payload);
+        let (host, scheme) = (read_host(&mut reader)?, read_scheme(&mut reader)?);
+        let count = reader.count()?;
+        let mut urls = Vec::with_capacity(count.min(reader.left()));
+        for _ in 0..count {
+            urls.push((reader.number()?, body::skim(&mut reader, fingerprinter)?));
+        }
+        if reader.is_done() { Ok(Self { host, scheme, urls }) } else { Err(Malformed) }
     }
 }
 

@@ -77,6 +77,10 @@ impl MemFrontier {
         let mut in_flight: Vec<_> =
             in_flight.filter(|(record, _)| usize::from(self.work[record.host.index()].shard) == at).collect();
         in_flight.sort_by_key(|(record, _)| record.host);
+        #[cfg(feature = "mutants")]
+        if self.mutant == Some(crate::frontier::Mutant::SnapshotOmitsInFlight) {
+            in_flight.clear();
+        }
         pen.count(hosts.len());
         for id in hosts {
             let first = in_flight.partition_point(|(record, _)| record.host < *id);

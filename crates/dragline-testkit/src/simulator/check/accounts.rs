@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use dragline_core::report::Ended;
 
-use super::{Evidence, Problems};
+use super::{Evidence, Problems, politeness};
 use crate::simulator::handler::HANDLER;
+use crate::simulator::web::LoggedFetch;
 
 pub(super) fn check(evidence: &Evidence<'_>, problems: &mut Problems) {
     ending(evidence, problems);
@@ -29,7 +30,8 @@ fn ending(evidence: &Evidence<'_>, problems: &mut Problems) {
     if end.report.ended == Ended::Finished {
         problems.compare("end", "URLs pending when it had finished", 0, end.report.pending);
     }
-    for damage in &evidence.output.damage {
+    // A write that failed for good may leave a torn line, which the next life would cut off.
+    for damage in evidence.output.damage.iter().filter(|_| evidence.is_committed()) {
         problems.add("output", damage.clone());
     }
 }
@@ -107,12 +109,24 @@ fn metrics(evidence: &Evidence<'_>, problems: &mut Problems) {
 /// Every fetch is counted, of a page or of a robots.txt.
 fn fetches(evidence: &Evidence<'_>, problems: &mut Problems) {
     let totals = &evidence.end.report.totals;
-    let last = evidence.lives - 1;
-    let of_last = || evidence.fetches.iter().filter(|fetch| fetch.life == last);
-    let robots = of_last().filter(|fetch| super::politeness::is_errand(&fetch.url)).count() as u64;
-    let pages = of_last().count() as u64 - robots;
+    let of_crawl = || {
+        let counted = |fetch: &&LoggedFetch| !politeness::is_asked(evidence, &fetch.url);
+        evidence.fetches.iter().filter(counted)
+    };
+    let robots = of_crawl().filter(|fetch| politeness::is_errand(&fetch.url)).count() as u64;
+    let pages = of_crawl().count() as u64 - robots;
     // A fetch that was lost with its fetcher was perhaps not begun; one that was stopped is not counted.
-    if evidence.must_finish() && !evidence.plan.loses_fetches() {
+    let is_whole = evidence.must_finish() && !evidence.plan.loses_fetches();
+    if is_whole && evidence.lives > 1 {
+        // What was in flight or in no commit when a process died was fetched and is counted no more.
+        let crashes = evidence.lives as u64 - 1;
+        let lost = pages.checked_sub(totals.fetches);
+        let most = crashes * evidence.conditions.refetched_max() as u64;
+        if lost.is_none_or(|lost| lost > most) {
+            let what = format!("{pages} fetches of pages, {} counted, {crashes} crashes", totals.fetches);
+            problems.add("refetched", format!("{what}: at most {most} may be lost"));
+        }
+    } else if is_whole {
         problems.compare("fetches", "fetches of pages", pages, totals.fetches);
         problems.compare("fetches", "fetches of robots.txt", robots, totals.robots_fetches);
     }

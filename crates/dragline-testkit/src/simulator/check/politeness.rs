@@ -8,9 +8,9 @@ use dragline_core::CanonicalUrl;
 use super::{Evidence, Problems};
 use crate::simulator::conditions::BACKOFF_MAX;
 use crate::simulator::web::LoggedFetch;
-use crate::simulator::world::{RobotsKind, RobotsText};
+use crate::simulator::world::{Place, RobotsKind, RobotsText};
 
-/// What has been seen of one host in one life of the crawl.
+/// What has been seen of one host.
 #[derive(Debug, Default)]
 struct Seen {
     last_began: Option<Duration>,
@@ -20,6 +20,17 @@ struct Seen {
     closed: Vec<(Duration, Duration)>,
     /// When robots.txt was there, or known to be absent.
     robots_since: Option<Duration>,
+    /// The process died since the last fetch.
+    is_reborn: bool,
+}
+
+impl Seen {
+    /// Notes the end of a life: what was under way is so no longer, and what the host asked for may be forgotten.
+    fn die(&mut self) {
+        self.under_way.clear();
+        self.closed.clear();
+        self.is_reborn = true;
+    }
 }
 
 /// Whether the URL is that of a robots.txt, which no page is.
@@ -27,20 +38,29 @@ pub(super) fn is_errand(url: &CanonicalUrl) -> bool {
     url.path() == "/robots.txt" || url.path().starts_with("/robots-of-")
 }
 
+/// Whether the URL is one that only sessions ask for.
+pub(super) fn is_asked(evidence: &Evidence<'_>, url: &CanonicalUrl) -> bool {
+    matches!(evidence.world.find(url), Some((_, Place::Asked)))
+}
+
 pub(super) fn check(evidence: &Evidence<'_>, problems: &mut Problems) {
-    let mut hosts: BTreeMap<(usize, String), Seen> = BTreeMap::new();
-    let mut all: Vec<Option<Duration>> = Vec::new();
+    let mut hosts: BTreeMap<String, Seen> = BTreeMap::new();
+    let (mut all, mut sessions) = (Vec::new(), Vec::new());
     let mut life = 0;
     for fetch in evidence.fetches {
         if std::mem::replace(&mut life, fetch.life) != fetch.life {
             all.clear();
+            sessions.clear();
+            hosts.values_mut().for_each(Seen::die);
         }
-        enter(&mut all, fetch);
-        if all.len() > evidence.conditions.concurrency {
-            problems.add("concurrency", format!("{} fetches at {:?}", all.len(), fetch.began));
+        // Sessions have as many lanes beside those of the crawl.
+        let lanes = if is_asked(evidence, &fetch.url) { &mut sessions } else { &mut all };
+        enter(lanes, fetch);
+        if lanes.len() > evidence.conditions.concurrency {
+            problems.add("concurrency", format!("{} fetches at {:?}", lanes.len(), fetch.began));
         }
         let host = fetch.url.authority().to_owned();
-        let seen = hosts.entry((fetch.life, host)).or_default();
+        let seen = hosts.entry(host).or_default();
         if seen.robots_since.is_none() {
             seen.robots_since = robots_since(evidence, fetch);
         }
@@ -68,7 +88,10 @@ fn one(evidence: &Evidence<'_>, fetch: &LoggedFetch, seen: &mut Seen, problems: 
     if seen.under_way.len() > slots {
         problems.add("slots", at(&format!("{} at a time", seen.under_way.len())));
     }
+    // What a host asked for may have been lost with the process that heard it; our own gap is kept over all lives.
+    let crawl_delay = crawl_delay.filter(|_| !seen.is_reborn);
     let gap = conditions.delay.max(crawl_delay.unwrap_or_default());
+    seen.is_reborn = false;
     if let Some(found) = seen.last_began.map(|last| fetch.began - last).filter(|found| *found < gap) {
         problems.add("gap", at(&format!("{found:?} after the last one, {gap:?} is the least")));
     }
@@ -103,12 +126,12 @@ fn robots_text(evidence: &Evidence<'_>, fetch: &LoggedFetch) -> Option<RobotsTex
     }
 }
 
-/// Returns when the robots.txt of a fetch's host was there, in the fetch's life.
+/// Returns when the robots.txt of a fetch's host was there, in whatever life of the crawl.
 fn robots_since(evidence: &Evidence<'_>, fetch: &LoggedFetch) -> Option<Duration> {
     let host = evidence.world.host_of(&fetch.url)?;
     let own = format!("http://{}/robots.txt", fetch.url.authority());
     let place = evidence.world.moved_robots(host).unwrap_or(own);
-    let here = |asked: &&LoggedFetch| asked.life == fetch.life && asked.url.as_str() == place;
+    let here = |asked: &&LoggedFetch| asked.url.as_str() == place;
     let there =
         |asked: &LoggedFetch| asked.answer.is_some_and(|answer| matches!(answer.status, Some(200 | 404)));
     let found = evidence.fetches.iter().filter(here).find(|asked| there(asked));

@@ -56,6 +56,7 @@ impl World {
                 _ => SimReply::status(404),
             },
             Some((_, Place::At(target))) => self.page_reply(target, asked),
+            Some((_, Place::Asked)) => SimReply::text("asked for"),
             None => SimReply::status(404),
         };
         reply.after(latency)

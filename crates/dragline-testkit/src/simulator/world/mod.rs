@@ -3,6 +3,8 @@
 mod answer;
 mod draw;
 mod model;
+#[cfg(test)]
+mod tests;
 
 pub(super) use answer::HostState;
 pub use model::{Failing, PageKind, RobotsKind, RobotsText, Target, Temper, World, WorldHost, WorldPage};

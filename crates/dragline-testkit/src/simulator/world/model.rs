@@ -7,6 +7,9 @@ use dragline_core::CanonicalUrl;
 /// The longest usual latency of a host; single answers take up to twice as long.
 pub(in crate::simulator) const LATENCY_MAX: Duration = Duration::from_millis(1_500);
 
+/// What the paths begin with that only sessions ask for.
+const ASKED: &str = "/asked/";
+
 /// A web as plain data. What it answers is a function of the URL, how often it was asked for, and the state of its host.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -154,6 +157,8 @@ pub(in crate::simulator) enum Place {
     Robots,
     /// The robots.txt of another host that was moved here.
     MovedRobots(usize),
+    /// What only sessions ask for; nothing links there.
+    Asked,
     /// What links lead to.
     At(Target),
 }
@@ -186,6 +191,12 @@ impl World {
         }
     }
 
+    /// Returns the URL of a host that only sessions ask for, of a few.
+    pub(in crate::simulator) fn asked_url(&self, host: usize, number: u64) -> String {
+        let name = self.hosts.get(host).map_or("none.test", |host| host.name.as_str());
+        format!("http://{name}{ASKED}{number}")
+    }
+
     /// Returns the page of a host.
     pub fn page(&self, host: usize, page: usize) -> Option<&WorldPage> {
         self.hosts.get(host)?.pages.get(page)
@@ -206,6 +217,8 @@ impl World {
             Place::Robots
         } else if let Some(of) = path.strip_prefix("/robots-of-").and_then(|rest| rest.strip_suffix(".txt")) {
             Place::MovedRobots(of.parse().ok()?)
+        } else if path.starts_with(ASKED) {
+            Place::Asked
         } else if path == "/" {
             Place::At(Target::Page { host, page: 0 })
         } else if let Some(day) = path.strip_prefix("/calendar/") {
