@@ -65,7 +65,10 @@ pub(crate) fn crawl(plan: &Plan, origins: Origins, show: &ShowArgs) -> Result<Ex
         }
         folder.map(|_| end).map_err(of_output)
     })?;
-    drop(lock);
+    if end.stopped_by.is_some() || end.problem.is_some() {
+        // The thread of the disk may still be in the middle of something: the folder is ours until this process is gone.
+        Box::leak(Box::new(lock));
+    }
     Ok(judge(&end))
 }
 
