@@ -5,13 +5,14 @@
 //! Rates are per second of CPU time of the frontier's own thread; a commit is made every second of the clock.
 
 use std::path::Path;
-use std::sync::mpsc;
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use dragline::core::chance::Chance;
 use dragline::core::frontier::{
-    Fetched, Frontier, Lease, Mark, OfferBatch, OfferFrom, OfferSource, RunId, Settle, Settlement, Visit, Want,
+    Fetched, Frontier, Lease, Mark, OfferBatch, OfferFrom, OfferSource, RunId, Settle, Settlement, Visit,
+    Want,
 };
 use dragline::core::rules::{CrawlRules, ScopeMode};
 use dragline::core::url::Fingerprinter;
@@ -78,7 +79,10 @@ fn main() {
     let stats = frontier.stats();
     let pending = stats.pending;
     let offered = u32::try_from(urls * OFFERED_TO_NEW).expect("few enough");
-    println!("{:>12} URLs, {} hosts: {offered} offers in {wall:.1?}, {commits:?}", pending, stats.hosts_known);
+    println!(
+        "{:>12} URLs, {} hosts: {offered} offers in {wall:.1?}, {commits:?}",
+        pending, stats.hosts_known
+    );
     println!("{:>12.2} M offers a CPU second", f64::from(offered) / offering.as_secs_f64() / 1e6);
     println!("{:>12.1} bytes of seen set a URL", per(frontier.machine().seen().bytes() as u64, pending));
     println!("{:>12.1} bytes of resident memory a URL", per(resident() - empty, pending));
@@ -117,10 +121,8 @@ fn fill(frontier: &mut LogFrontier, urls: usize, commits: &mut Commits) -> Durat
     while next < urls {
         let begun = thread_cpu();
         let from = next;
-        let known = |chance: &mut Chance| match usize::try_from(chance.below(from.max(1) as u64)) {
-            Ok(number) => number,
-            Err(_) => 0,
-        };
+        let known =
+            |chance: &mut Chance| usize::try_from(chance.below(from.max(1) as u64)).unwrap_or_default();
         let numbers: Vec<usize> = (0..BATCH)
             .map(|at| {
                 if at % OFFERED_TO_NEW == 0 {
@@ -214,7 +216,8 @@ fn batch(numbers: &[usize]) -> OfferBatch {
     let mut fingerprints = Vec::with_capacity(numbers.len());
     for number in numbers {
         let (host, page) = (number / HOST_URLS, number % HOST_URLS);
-        let text = format!("https://www.host-{host}.example.org/section-{}/articles/page-{page}.html", page % 10);
+        let text =
+            format!("https://www.host-{host}.example.org/section-{}/articles/page-{page}.html", page % 10);
         fingerprints.push(KEY.of_canonical(&text));
         links.push_canonical(&text);
     }
@@ -257,7 +260,9 @@ fn wait<T>(ticket: Ticket<T>) -> T {
 }
 
 fn per(sum: u64, count: u64) -> f64 {
-    let float = |number: u64| f64::from(u32::try_from(number >> 8).unwrap_or(u32::MAX)) * 256.0 + f64::from((number & 0xff) as u8);
+    let float = |number: u64| {
+        f64::from(u32::try_from(number >> 8).unwrap_or(u32::MAX)) * 256.0 + f64::from((number & 0xff) as u8)
+    };
     float(sum) / float(count.max(1))
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dragline_core::frontier::{OfferBatch, OfferFrom};
 use dragline_core::hints::SeenHints;
+use dragline_core::rules::CrawlRules;
 use dragline_core::url::Fingerprinter;
 use dragline_core::{Outlinks, Time};
 use dragline_fetch::{AwcTransportFactory, BodyBudget, TransportFactory, TransportOptions};
@@ -202,8 +203,7 @@ impl Plumbing {
         let capacity = self.mailbox_capacity(&parts);
         let rules = Arc::new(parts.rules);
         let hints = Arc::new(SeenHints::default());
-        let Life { frontier, seed, tally, io } = self.life;
-        let fingerprinter = Fingerprinter::new(seed);
+        let fingerprinter = Fingerprinter::new(self.life.seed);
         let bodies = Arc::clone(&self.bodies);
         let bytes: BytesCredits = Arc::new(move || CreditUse { in_use: bodies.in_use(), max: bodies.max() });
         let routes = self.routes.iter().map(|route| RouteParts {
@@ -211,14 +211,8 @@ impl Plumbing {
             credits: route.pool.credits.max(1),
         });
         let routes = routes.collect();
-        let workers = WorkerContext {
-            clock: self.clock,
-            fingerprinter,
-            hints: Arc::clone(&hints),
-            rules: Arc::clone(&rules),
-            telemetry: Arc::clone(&self.telemetry),
-            labels: self.routes.iter().filter_map(|route| self.telemetry.handler_id(route.name())).collect(),
-        };
+        let workers = self.workers(fingerprinter, &hints, &rules);
+        let Life { frontier, seed, tally, io } = self.life;
         let fetchers = FetcherParts {
             clock: self.clock,
             rules: Arc::clone(&rules),
@@ -270,6 +264,23 @@ impl Plumbing {
         };
         let addr = seat.start(capacity, move || Supervisor::new(supervisor));
         Post::new(addr, mailbox)
+    }
+
+    /// Returns what all workers of handlers share.
+    fn workers(
+        &self,
+        fingerprinter: Fingerprinter,
+        hints: &Arc<SeenHints>,
+        rules: &Arc<CrawlRules>,
+    ) -> WorkerContext {
+        WorkerContext {
+            clock: self.clock,
+            fingerprinter,
+            hints: Arc::clone(hints),
+            rules: Arc::clone(rules),
+            telemetry: Arc::clone(&self.telemetry),
+            labels: self.routes.iter().filter_map(|route| self.telemetry.handler_id(route.name())).collect(),
+        }
     }
 
     /// Returns the sum of the credits whose return can be under way at once.

@@ -150,7 +150,11 @@ impl Folders<'_> {
         let io = Io::thread().map_err(Fault::nothing_started)?;
         let background = Arc::new(io.clone());
         let options = OpenOptions::new(self.plan.rules.clone(), meta.run, meta.seed, base, background);
-        let found = LogFrontier::open(Arc::clone(&self.disk), &self.state, options).map_err(of_open)?;
+        let mut found = LogFrontier::open(Arc::clone(&self.disk), &self.state, options).map_err(of_open)?;
+        let due = found.frontier.recrawl(&self.plan.recrawl.rules(), base).map_err(of_open)?;
+        if due > 0 {
+            tell(&format!("{} URLs are due to be visited again", grouped(due)));
+        }
         if found.cut_bytes > 0 {
             let bytes = found.cut_bytes;
             tracing::info!(target: "dragline::frontier", bytes, "threw away what a crash had left half written");

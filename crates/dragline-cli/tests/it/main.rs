@@ -23,6 +23,7 @@ mod nginx;
 mod observed;
 mod process;
 mod prometheus;
+mod recrawl;
 mod refusals;
 mod results;
 mod scope;
