@@ -151,7 +151,8 @@ impl Folders<'_> {
         let background = Arc::new(io.clone());
         let options = OpenOptions::new(self.plan.rules.clone(), meta.run, meta.seed, base, background);
         let mut found = LogFrontier::open(Arc::clone(&self.disk), &self.state, options).map_err(of_open)?;
-        let due = found.frontier.recrawl(&self.plan.recrawl.rules(), base).map_err(of_open)?;
+        let seeds = self.plan.seeds.iter().map(|seed| seed.url.clone());
+        let due = found.frontier.recrawl(&self.plan.recrawl.rules(), seeds, base).map_err(of_open)?;
         if due > 0 {
             tell(&format!("{} URLs are due to be visited again", grouped(due)));
         }

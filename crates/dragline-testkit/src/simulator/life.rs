@@ -136,8 +136,18 @@ impl Stage {
         options.snapshot_after_bytes = SNAPSHOT_AFTER_BYTES;
         let opened = LogFrontier::open(Arc::new(disk.clone()), dir, options);
         let opened = opened.map_err(|error| error.to_string())?;
+        #[cfg(feature = "mutants")]
+        let opened = self.mutated(opened);
         let frontier = Box::new(opened.frontier);
         Ok(Opened { frontier, run, seed: self.seed, marks: opened.marks, io })
+    }
+
+    #[cfg(feature = "mutants")]
+    fn mutated(&self, mut opened: dragline_frontier::Opened) -> dragline_frontier::Opened {
+        if let Some(fault) = self.mutant.and_then(Mutant::of_frontier) {
+            opened.frontier.mutate(fault);
+        }
+        opened
     }
 
     /// Looks at the crawl until it ends, and does to it what the plan says.

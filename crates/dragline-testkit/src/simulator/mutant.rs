@@ -24,16 +24,45 @@ pub enum Mutant {
     RestartsUnbounded,
     /// A fetch never ends.
     FetchUnending,
+    /// A flush overtakes the records that came before it.
+    FlushOvertakes,
+    /// A file gets its final name before the commit that calls it sealed.
+    RenameEarly,
+    /// A snapshot is named before its records are durable; only with the feature `mutants`.
+    SnapshotAhead,
+    /// A snapshot leaves out URLs in flight; only with the feature `mutants`.
+    SnapshotOmitsInFlight,
 }
 
 impl Mutant {
+    /// Whether only a crash shows it.
+    pub(super) const fn needs_crash(self) -> bool {
+        matches!(
+            self,
+            Self::FlushOvertakes | Self::RenameEarly | Self::SnapshotAhead | Self::SnapshotOmitsInFlight
+        )
+    }
+
+    /// Returns the fault of the durable frontier that it is.
+    #[cfg(feature = "mutants")]
+    pub(super) const fn of_frontier(self) -> Option<dragline_frontier::Mutant> {
+        use dragline_frontier::Mutant as Fault;
+        match self {
+            Self::SnapshotAhead => Some(Fault::SnapshotAhead),
+            Self::SnapshotOmitsInFlight => {
+                Some(Fault::Machine(dragline_core::frontier::Mutant::SnapshotOmitsInFlight))
+            }
+            _ => None,
+        }
+    }
+
     /// Whether it is a fault of a sink.
     pub(super) const fn is_of_sinks(self) -> bool {
         matches!(self, Self::MarkBeforeSync | Self::RecordLost | Self::RecordDoubled)
     }
 
     /// Every mutant, in the order of declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::MarkBeforeSync,
         Self::RecordLost,
         Self::RecordDoubled,
@@ -44,5 +73,9 @@ impl Mutant {
         Self::RobotsIgnored,
         Self::RestartsUnbounded,
         Self::FetchUnending,
+        Self::FlushOvertakes,
+        Self::RenameEarly,
+        Self::SnapshotAhead,
+        Self::SnapshotOmitsInFlight,
     ];
 }

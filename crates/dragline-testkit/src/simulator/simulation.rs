@@ -162,6 +162,15 @@ impl Simulation {
         if self.mutant == Some(Mutant::RestartsUnbounded) {
             plan.fetchers = FetcherFaults::at_every_tick();
         }
+        if self.mutant == Some(Mutant::RenameEarly) {
+            conditions.rotate_rows = 3;
+        }
+        if self.mutant.is_some_and(Mutant::needs_crash) {
+            // At moments of their own for each seed, and nothing else that could hide what they show.
+            let changes = |nth: u64| 40 + self.seed.wrapping_mul(37).wrapping_add(nth * 53) % 160;
+            let crashes = (0..4).map(|nth| (changes(nth), Crash::Kill)).collect();
+            plan = FaultPlan { crashes, ..FaultPlan::default() };
+        }
         if self.mutant == Some(Mutant::LinkLost) {
             conditions.built_in = false;
         }

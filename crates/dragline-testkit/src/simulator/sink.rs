@@ -48,7 +48,12 @@ pub(super) fn output(disk: &SimDisk, rotate_rows: u64, mutant: Option<Mutant>) -
         if mutant.is_some_and(Mutant::is_of_sinks) {
             Box::new(LineSink::new(disk.clone(), name, kind, path, mutant))
         } else {
-            Box::new(FileSink::jsonl(Arc::clone(&shared), path, kind).named(name).rotate_rows(rotate_rows))
+            let file = FileSink::jsonl(Arc::clone(&shared), path, kind).named(name);
+            match mutant {
+                Some(Mutant::FlushOvertakes) => Box::new(LateSink { file, late: Vec::new() }),
+                Some(Mutant::RenameEarly) => Box::new(HastySink { file: file.rotate_rows(rotate_rows) }),
+                _ => Box::new(file.rotate_rows(rotate_rows)),
+            }
         }
     };
     files.map(sink).into()
@@ -166,5 +171,88 @@ impl Sink for LineSink {
         self.file().sync().map_err(self.failed("sync"))?;
         self.written = expected;
         Ok(())
+    }
+}
+
+/// Writes records only when others come, or behind the flush that they stood before.
+#[derive(Debug)]
+struct LateSink {
+    file: FileSink,
+    late: Vec<Record>,
+}
+
+impl Sink for LateSink {
+    fn name(&self) -> &str {
+        self.file.name()
+    }
+
+    fn takes(&self, kind: RecordKind) -> bool {
+        self.file.takes(kind)
+    }
+
+    fn begin(&mut self, run: RunId) -> Result<Mark, SinkError> {
+        self.file.begin(run)
+    }
+
+    fn write(&mut self, records: &[Record]) -> Result<(), SinkError> {
+        let before = std::mem::replace(&mut self.late, records.to_vec());
+        self.file.write(&before)
+    }
+
+    fn flush(&mut self, epoch: Epoch) -> Result<Mark, SinkError> {
+        let mark = self.file.flush(epoch)?;
+        let late = std::mem::take(&mut self.late);
+        self.file.write(&late)?;
+        Ok(mark)
+    }
+
+    fn committed(&mut self, epoch: Epoch) -> Result<(), SinkError> {
+        self.file.committed(epoch)
+    }
+
+    fn seal(&mut self) {
+        self.file.seal();
+    }
+
+    fn rewind(&mut self, run: RunId, mark: &Mark) -> Result<(), SinkError> {
+        self.file.rewind(run, mark)
+    }
+}
+
+/// Publishes what a flush has sealed before the commit that says so.
+#[derive(Debug)]
+struct HastySink {
+    file: FileSink,
+}
+
+impl Sink for HastySink {
+    fn name(&self) -> &str {
+        self.file.name()
+    }
+
+    fn takes(&self, kind: RecordKind) -> bool {
+        self.file.takes(kind)
+    }
+
+    fn begin(&mut self, run: RunId) -> Result<Mark, SinkError> {
+        self.file.begin(run)
+    }
+
+    fn write(&mut self, records: &[Record]) -> Result<(), SinkError> {
+        self.file.write(records)
+    }
+
+    fn flush(&mut self, epoch: Epoch) -> Result<Mark, SinkError> {
+        let mark = self.file.flush(epoch)?;
+        self.file.committed(epoch)?;
+        Ok(mark)
+    }
+
+    fn seal(&mut self) {
+        self.file.seal();
+    }
+
+    fn rewind(&mut self, run: RunId, mark: &Mark) -> Result<(), SinkError> {
+        self.file.rewind(run, mark)
     }
 }

@@ -72,6 +72,17 @@ fn every_mutant_is_caught_by_the_check_that_is_there_for_it() {
         });
         assert!(caught, "{mutant:?} is not caught by {by} within {MUTANT_SEEDS} seeds");
     };
+    let check_crashed = |mutant: Mutant| {
+        let caught = (0..MUTANT_SEEDS).any(|seed| {
+            let outcome = Simulation { mutant: Some(mutant), ..simulation(seed) }.run();
+            !outcome.problems.is_empty()
+        });
+        assert!(caught, "{mutant:?} is not caught within {MUTANT_SEEDS} seeds");
+    };
+    check_crashed(Mutant::FlushOvertakes);
+    check_crashed(Mutant::RenameEarly);
+    check_crashed(Mutant::SnapshotAhead);
+    check_crashed(Mutant::SnapshotOmitsInFlight);
     check(Mutant::MarkBeforeSync, "durable");
     check(Mutant::RecordLost, "output");
     check(Mutant::RecordDoubled, "once");

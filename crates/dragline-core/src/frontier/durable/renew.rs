@@ -7,8 +7,14 @@ use super::history::Past;
 use crate::frontier::mem::MemFrontier;
 use crate::frontier::seen::Standing;
 use crate::time::Time;
+use crate::url::CanonicalUrl;
 
 impl MemFrontier {
+    /// Brings the host of a seed into the scope before the seed is offered: whoever renews URLs does so first.
+    pub fn name_seed(&mut self, seed: &CanonicalUrl) {
+        self.scope.add_seed(seed);
+    }
+
     /// Lets a URL wait again whose last visit is known; `false` when it has not ended, or is not this run's.
     ///
     /// Every count but that of its old disposition stays: it is the same URL. A URL that is out of scope meanwhile, or
