@@ -35,6 +35,9 @@ pub(crate) struct SinkActor {
     unpublished: Option<Epoch>,
     /// What was asked for and there was no space to flush.
     unflushed: Option<Flush>,
+    /// Records that came behind that flush, with their credits: its mark must not know of them, since they belong to the
+    /// next epoch.
+    behind: (Vec<Record>, usize),
     /// The timer that tries again, while there is no space.
     waiting: Option<SpawnHandle>,
 }
@@ -63,6 +66,7 @@ impl SinkActor {
             held: 0,
             unpublished: None,
             unflushed: None,
+            behind: (Vec::new(), 0),
             waiting: None,
         }
     }
@@ -81,11 +85,7 @@ impl SinkActor {
     }
 
     fn attempt(&mut self, records: &[Record]) -> Result<(), SinkError> {
-        if self.held > 0 {
-            self.sink.write(records)?;
-            let (groups, dropped) = (std::mem::take(&mut self.held), self.sink.dropped());
-            self.supervisor.send(RecordsWritten { sink: self.index, groups, dropped });
-        }
+        self.write(records)?;
         if let Some(epoch) = self.unpublished {
             self.sink.committed(epoch)?;
             self.unpublished = None;
@@ -98,6 +98,18 @@ impl SinkActor {
             let mark = self.sink.flush(epoch)?;
             self.unflushed = None;
             self.supervisor.send(Flushed { sink: self.index, epoch, mark });
+            let (behind, groups) = std::mem::take(&mut self.behind);
+            self.held += groups;
+            self.write(&behind)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, records: &[Record]) -> Result<(), SinkError> {
+        if self.held > 0 {
+            self.sink.write(records)?;
+            let (groups, dropped) = (std::mem::take(&mut self.held), self.sink.dropped());
+            self.supervisor.send(RecordsWritten { sink: self.index, groups, dropped });
         }
         Ok(())
     }
@@ -128,6 +140,12 @@ impl Handler<WriteRecords> for SinkActor {
         let items = records.iter().filter(|record| matches!(record, Record::Item(_))).count();
         if let Some(sink) = self.label {
             ItemsWritten { sink, count: u64::try_from(items).unwrap_or(u64::MAX) }.record(&self.telemetry);
+        }
+        if self.unflushed.is_some() {
+            let (behind, credits) = &mut self.behind;
+            behind.extend(records);
+            *credits += groups;
+            return;
         }
         self.held += groups;
         self.proceed(&records, ctx);

@@ -127,13 +127,19 @@ impl MemFrontier {
     }
 
     /// Applies what was learned of a URL while it waited: a lesser depth, the standing of a seed.
-    pub(super) fn bring_up_to_date(&mut self, number: u32) {
+    fn bring_up_to_date(&mut self, number: u32) {
         let record = self.urls.at_mut(number);
         if let Some(Standing::Live { depth }) = self.seen.get(record.fingerprint)
             && depth < DEPTH_MAX
         {
             record.depth = record.depth.min(depth.into());
         }
+        self.adopt(number);
+    }
+
+    /// Gives a URL the standing of a seed that it got while it waited or was in flight.
+    pub(super) fn adopt(&mut self, number: u32) {
+        let record = self.urls.at_mut(number);
         if let Some(seed) = self.adopted.remove(&record.fingerprint) {
             record.seed.get_or_insert(seed);
         }

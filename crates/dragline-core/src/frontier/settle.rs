@@ -160,7 +160,7 @@ impl MemFrontier {
         visit: Option<&Visit>,
         report: &mut SettleReport,
     ) -> SettleResult {
-        self.bring_up_to_date(number);
+        self.adopt(number);
         let record = self.urls.at(number);
         let verdict = redirect::judge(&record.chain, &record.url, &target, self.rules.redirects_max);
         let chain = || record.chain.iter().chain([&record.url]).cloned().collect();

@@ -40,6 +40,18 @@ fn two_hundred_seeds_hold() {
 }
 
 #[test]
+fn seeds_that_once_did_not_hold_do() {
+    for (seed, hosts, pages) in [
+        (85, 10, 200),      // a file whose name was never made durable
+        (101_901, 12, 240), // records that a mark knew of before their commit, when space ran out
+        (101_994, 12, 240), // a redirect that led on at a depth which its own record did not say
+    ] {
+        let simulation = Simulation::new(seed, hosts, pages);
+        assert_eq!(problems_of(&simulation, &simulation.run()), None);
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_trace() {
     let mut hashes = BTreeSet::new();
     for simulation in (0..20).map(simulation) {
