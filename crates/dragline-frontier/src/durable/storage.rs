@@ -59,6 +59,10 @@ impl Storage {
     }
 
     fn try_commit(&mut self, closed: &Closed, marks: Vec<Mark>) -> Result<CommitId, LogError> {
+        // Only what comes after a commit found no space: that is for the next one to do.
+        if closed.is_durable.load(Ordering::Acquire) {
+            return Ok(CommitId(closed.epoch));
+        }
         let entries = std::mem::take(&mut *lock(&closed.history));
         self.history.append(entries.into_iter().map(|entry| (entry.fingerprint, entry.bytes)).collect())?;
         let history = self.history.flush()?;

@@ -48,11 +48,12 @@ pub(super) fn output(disk: &SimDisk, rotate_rows: u64, mutant: Option<Mutant>) -
         if mutant.is_some_and(Mutant::is_of_sinks) {
             Box::new(LineSink::new(disk.clone(), name, kind, path, mutant))
         } else {
-            let file = FileSink::jsonl(Arc::clone(&shared), path, kind).named(name);
+            let file = FileSink::jsonl(Arc::clone(&shared), path, kind).named(name).rotate_rows(rotate_rows);
             match mutant {
-                Some(Mutant::FlushOvertakes) => Box::new(LateSink { file, late: Vec::new() }),
-                Some(Mutant::RenameEarly) => Box::new(HastySink { file: file.rotate_rows(rotate_rows) }),
-                _ => Box::new(file.rotate_rows(rotate_rows)),
+                Some(mutant @ (Mutant::FlushOvertakes | Mutant::RenameEarly)) => {
+                    Box::new(DisorderlySink { file, late: Vec::new(), mutant })
+                }
+                _ => Box::new(file),
             }
         }
     };
@@ -174,14 +175,16 @@ impl Sink for LineSink {
     }
 }
 
-/// Writes records only when others come, or behind the flush that they stood before.
+/// The sink of every crawl, but for one fault of its order.
 #[derive(Debug)]
-struct LateSink {
+struct DisorderlySink {
     file: FileSink,
+    /// Records that a flush overtakes.
     late: Vec<Record>,
+    mutant: Mutant,
 }
 
-impl Sink for LateSink {
+impl Sink for DisorderlySink {
     fn name(&self) -> &str {
         self.file.name()
     }
@@ -195,12 +198,18 @@ impl Sink for LateSink {
     }
 
     fn write(&mut self, records: &[Record]) -> Result<(), SinkError> {
+        if self.mutant != Mutant::FlushOvertakes {
+            return self.file.write(records);
+        }
         let before = std::mem::replace(&mut self.late, records.to_vec());
         self.file.write(&before)
     }
 
     fn flush(&mut self, epoch: Epoch) -> Result<Mark, SinkError> {
         let mark = self.file.flush(epoch)?;
+        if self.mutant == Mutant::RenameEarly {
+            self.file.committed(epoch)?;
+        }
         let late = std::mem::take(&mut self.late);
         self.file.write(&late)?;
         Ok(mark)
@@ -208,44 +217,6 @@ impl Sink for LateSink {
 
     fn committed(&mut self, epoch: Epoch) -> Result<(), SinkError> {
         self.file.committed(epoch)
-    }
-
-    fn seal(&mut self) {
-        self.file.seal();
-    }
-
-    fn rewind(&mut self, run: RunId, mark: &Mark) -> Result<(), SinkError> {
-        self.file.rewind(run, mark)
-    }
-}
-
-/// Publishes what a flush has sealed before the commit that says so.
-#[derive(Debug)]
-struct HastySink {
-    file: FileSink,
-}
-
-impl Sink for HastySink {
-    fn name(&self) -> &str {
-        self.file.name()
-    }
-
-    fn takes(&self, kind: RecordKind) -> bool {
-        self.file.takes(kind)
-    }
-
-    fn begin(&mut self, run: RunId) -> Result<Mark, SinkError> {
-        self.file.begin(run)
-    }
-
-    fn write(&mut self, records: &[Record]) -> Result<(), SinkError> {
-        self.file.write(records)
-    }
-
-    fn flush(&mut self, epoch: Epoch) -> Result<Mark, SinkError> {
-        let mark = self.file.flush(epoch)?;
-        self.file.committed(epoch)?;
-        Ok(mark)
     }
 
     fn seal(&mut self) {
