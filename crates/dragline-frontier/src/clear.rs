@@ -10,6 +10,7 @@ use crate::file::{numbered, numbered_with};
 use crate::history::{HISTORY_PREFIX, INDEX_PART_SUFFIX, INDEX_SUFFIX};
 use crate::log::SEGMENT_PREFIX;
 use crate::meta::{META_FILE, META_PART_FILE};
+use crate::shelf::SHELF_PREFIX;
 use crate::snapshot::SNAPSHOT_PREFIX;
 
 /// Removes everything of a run from its folder, which must exist and be owned by this process. Files that are not ours
@@ -26,7 +27,9 @@ pub fn clear(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
         files.extend(numbered_with(disk, dir, HISTORY_PREFIX, suffix)?);
     }
     files.extend(numbered(disk, dir, HISTORY_PREFIX)?);
-    files.extend(numbered(disk, dir, SEGMENT_PREFIX)?);
+    for prefix in [SHELF_PREFIX, SEGMENT_PREFIX] {
+        files.extend(numbered(disk, dir, prefix)?);
+    }
     let meta = [META_PART_FILE, META_FILE].map(|name| dir.join(name));
     for path in files.into_iter().map(|(_, path)| path).chain(meta) {
         match disk.remove(&path) {
@@ -56,10 +59,11 @@ mod tests {
             "history-0000000001.index",
             "history-0000000002.index.tmp",
             "snapshot-0000000003",
+            "shelf-0000000007",
             "state.toml",
             "state.toml.tmp",
         ];
-        let theirs = ["lock", "log-1", "notes.txt", "history-0000000001.bak", "state.toml~"];
+        let theirs = ["lock", "log-1", "notes.txt", "history-0000000001.bak", "shelf-7", "state.toml~"];
         for name in ours.iter().chain(&theirs) {
             std::fs::write(folder.path().join(name), "x").unwrap();
         }

@@ -8,6 +8,7 @@
 //!   lock                  which process owns it               StateLock
 //!   state.toml            what run it is, written first       Meta
 //!   log-0000000001        numbered records and Commits        log
+//!   shelf-0000000001      chunks that outlived their segments       shelf
 //!   snapshot-0000000001   the state at given numbers          snapshot
 //!   history-0000000001    what became of each URL, .index     history
 //! ```
@@ -23,6 +24,7 @@ pub mod history;
 mod lock;
 pub mod log;
 mod meta;
+mod shelf;
 pub mod snapshot;
 
 pub use clear::clear;

@@ -141,8 +141,7 @@ impl Frontier for LogFrontier {
         }
         let epoch = self.machine.begin_commit();
         let closed = self.close(epoch);
-        let (bytes, chunks) = (closed.bytes(), &self.chunks);
-        let errand = self.snapshots.errand(&self.machine, self.durable, bytes, || chunks.taken());
+        let errand = self.snapshots.errand(&self.machine, self.durable, closed.bytes());
         *lock(&closed.errand) = errand;
         self.closed = Some(Arc::new(closed));
         epoch

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use dragline_core::frontier::{Epoch, MemFrontier};
+use dragline_core::frontier::{Epoch, MemFrontier, RestoreError};
 use dragline_disk::Disk;
 
 use super::body::CommitBody;
@@ -14,7 +14,7 @@ use crate::LogError;
 use crate::history::{History, HistoryView};
 use crate::log::Log;
 
-/// How often a folder is looked at anew when its owner removed a snapshot meanwhile.
+/// How often a folder is looked at anew when its owner removed a snapshot, or a file of chunks, meanwhile.
 const TRIES_MAX: usize = 4;
 
 /// A frontier as it was at its last commit.
@@ -43,13 +43,18 @@ pub fn inspect(
     let mut tries = 1;
     loop {
         match look(disk, dir, options) {
-            Err(OpenError::Log(LogError::Io { source, .. }))
-                if source.kind() == io::ErrorKind::NotFound && tries < TRIES_MAX =>
-            {
-                tries += 1;
-            }
+            Err(error) if tries < TRIES_MAX && may_be_its_owner(&error) => tries += 1,
             looked => return looked,
         }
+    }
+}
+
+/// Whether a folder that is changed while it is read can look like this: a snapshot goes, or a file of chunks.
+fn may_be_its_owner(error: &OpenError) -> bool {
+    match error {
+        OpenError::Log(LogError::Io { source, .. }) => source.kind() == io::ErrorKind::NotFound,
+        OpenError::Log(LogError::Missing { .. }) | OpenError::Restore(RestoreError::Shelf(_)) => true,
+        _ => false,
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod background;
 mod body;
+mod compaction;
 mod frontier;
 mod inspect;
 #[cfg(feature = "mutants")]
@@ -20,6 +21,7 @@ mod recrawl;
 mod shelf;
 mod snapshots;
 mod storage;
+mod writing;
 
 pub use background::{Background, Inline};
 pub use body::CommitBody;

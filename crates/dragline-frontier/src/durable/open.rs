@@ -14,14 +14,16 @@ use dragline_disk::Disk;
 
 use super::background::Background;
 use super::body::CommitBody;
+use super::compaction::COPIED_BYTES_MAX;
 use super::frontier::LogFrontier;
 use super::shelf::Chunks;
-use super::snapshots::{PLACES, SNAPSHOT_AFTER_BYTES, Snapshots};
+use super::snapshots::{PLACES, SHELF_PLACES, SNAPSHOT_AFTER_BYTES, Snapshots};
 use super::storage::Storage;
 use crate::LogError;
 use crate::file::Fields;
 use crate::history::{History, HistoryOptions};
-use crate::log::{Commit, Log, LogOptions, Place, Replay};
+use crate::log::{BlockFile, Commit, Log, LogOptions, Place, Replay};
+use crate::shelf::{Shelves, check_files};
 use crate::snapshot::Snapshot;
 
 /// Bytes at which a segment of the log takes no further epoch.
@@ -48,6 +50,8 @@ pub struct OpenOptions {
     pub history: HistoryOptions,
     /// A snapshot is begun when the log behind the last has grown by as much.
     pub snapshot_after_bytes: u64,
+    /// Bytes of chunks that are copied with one commit, out of files in which little else lives.
+    pub copied_bytes_max: u64,
 }
 
 impl OpenOptions {
@@ -70,6 +74,7 @@ impl OpenOptions {
             log: LogOptions { segment_bytes: SEGMENT_BYTES },
             history: HistoryOptions::default(),
             snapshot_after_bytes: SNAPSHOT_AFTER_BYTES,
+            copied_bytes_max: COPIED_BYTES_MAX,
         }
     }
 }
@@ -104,6 +109,8 @@ impl fmt::Display for OpenError {
             "nothing was changed: bring the state folder back from a copy, or start over with `--fresh`";
         match self {
             Self::Log(error) => error.fmt(f),
+            // In words that name the file, and the ways out.
+            Self::Restore(RestoreError::Shelf(what)) => f.write_str(what),
             Self::Restore(error) => write!(f, "the state folder is damaged: {error}; {WAYS_OUT}"),
             Self::Commit(epoch) => {
                 write!(f, "the state folder is damaged: commit {} cannot be read; {WAYS_OUT}", epoch.0)
@@ -153,6 +160,7 @@ impl LogFrontier {
         let named = commit.as_ref().and_then(|commit| commit.snapshot);
         let (machine, grown) =
             restore(&*disk, dir, &options, &chunks, commit.as_ref().zip(body.as_ref()), opened.replay)?;
+        let shelves = Shelves::open(Arc::clone(&disk), dir, run, &chunks.places())?;
         let storage = Storage {
             disk,
             dir: dir.to_owned(),
@@ -160,8 +168,11 @@ impl LogFrontier {
             log: opened.log,
             history,
             chunks: chunks.clone(),
+            shelves,
+            shelf_bytes: options.log.segment_bytes,
+            copied_bytes_max: options.copied_bytes_max,
             named,
-            writer: None,
+            writing: None,
         };
         let frontier = Self {
             machine,
@@ -192,6 +203,7 @@ pub(super) fn restore(
     let mut restorer = Restorer::new(Fingerprinter::new(options.seed));
     if let Some(named) = commit.and_then(|(commit, _)| commit.snapshot) {
         load(&mut restorer, chunks, Snapshot::open(disk, dir, options.run, named.id)?)?;
+        check_files(disk, dir, options.run, &chunks.places())?;
     }
     let mut grown = 0;
     for block in replay {
@@ -220,14 +232,19 @@ pub(super) fn restore(
 fn load(restorer: &mut Restorer, chunks: &Chunks, snapshot: Snapshot) -> Result<(), OpenError> {
     for shard in snapshot {
         let shard = shard?;
-        if shard.shard == PLACES {
+        let file = match shard.shard {
+            PLACES => Some(BlockFile::Segment as fn(u32) -> BlockFile),
+            SHELF_PLACES => Some(BlockFile::Shelf as fn(u32) -> BlockFile),
+            _ => None,
+        };
+        if let Some(file) = file {
             let place = |bytes: &[u8]| {
                 let mut fields = Fields(bytes);
-                Some((fields.u64()?, Place::decode(fields.array()?)?))
+                Some((fields.u64()?, Place::decode(fields.array()?, file)?))
             };
             let (entries, rest) = shard.payload.as_chunks::<{ 8 + Place::BYTES }>();
             if !rest.is_empty() {
-                return Err(RestoreError::Part { shard: PLACES }.into());
+                return Err(RestoreError::Part { shard: shard.shard }.into());
             }
             chunks.arrived(entries.iter().filter_map(|entry| place(entry)));
         } else {

@@ -1,11 +1,13 @@
-//! Takes chunks of waiting URLs from the log, or from the epoch on its way there.
+//! Takes chunks of waiting URLs from where they stand, or from the epoch on its way to the log.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dragline_core::frontier::{BlockKind, JournalBlock, Shelf};
 
 use super::background::Background;
+use crate::LogError;
 use crate::log::{LogReader, Place};
 
 /// Chunks that are read before they are taken; beyond, they are read when they are.
@@ -23,7 +25,7 @@ pub(super) struct Chunks {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Chunks in the log, by number.
+    /// Chunks in the log and in shelf files, by number.
     places: BTreeMap<u64, Place>,
     /// Chunks of an epoch that is being committed.
     unwritten: BTreeMap<u64, Arc<Vec<u8>>>,
@@ -31,8 +33,6 @@ struct Inner {
     fetched: BTreeMap<u64, Option<Vec<u8>>>,
     /// How many are not read yet.
     fetching: usize,
-    /// Chunks that were taken, which a snapshot may still name.
-    taken: BTreeSet<u64>,
 }
 
 impl Chunks {
@@ -61,25 +61,58 @@ impl Chunks {
         }
     }
 
-    /// Returns where every chunk in the log stands, by number.
+    /// Returns where every chunk stands that an epoch which is committed brought, by number.
     pub(super) fn places(&self) -> Vec<(u64, Place)> {
         self.lock().places.iter().map(|(number, place)| (*number, *place)).collect()
     }
 
-    /// Returns the chunks that were taken: no snapshot that is begun now names them.
-    pub(super) fn taken(&self) -> BTreeSet<u64> {
-        self.lock().taken.clone()
+    /// Forgets chunks that nobody names any more, and notes where others stand now.
+    pub(super) fn change(&self, gone: &[u64], moved: &BTreeMap<u64, Place>) {
+        let mut inner = self.lock();
+        for chunk in gone {
+            inner.places.remove(chunk);
+            inner.fetched.remove(chunk);
+        }
+        for (chunk, place) in moved {
+            inner.places.insert(*chunk, *place);
+        }
     }
 
-    /// Forgets chunks that nobody names any more; returns the segments that the others stand in.
-    pub(super) fn forget(&self, chunks: &BTreeSet<u64>) -> BTreeSet<u32> {
-        let mut inner = self.lock();
-        for chunk in chunks {
-            inner.places.remove(chunk);
-            inner.taken.remove(chunk);
-        }
-        inner.places.values().map(|place| place.segment).collect()
+    fn place(&self, chunk: u64) -> Option<Place> {
+        self.lock().places.get(&chunk).copied()
     }
+
+    /// Reads a chunk where it stands.
+    ///
+    /// A commit may move it meanwhile and remove the file it stood in, but only after the new place was noted here. So when
+    /// it cannot be read where it stood and stands elsewhere by now, it is read there. That happens once at most while a
+    /// chunk is taken: chunks are moved by commits, and no other commit is begun before the taking has come to an end.
+    fn read(&self, chunk: u64) -> Result<Vec<u8>, Arc<str>> {
+        let place = self.place(chunk);
+        let mut place = place.ok_or_else(|| Arc::from(format!("chunk {chunk} stands nowhere in the log")))?;
+        loop {
+            let error = match self.reader.read(place) {
+                Ok(block) if block.first == chunk && block.kind == BlockKind::Chunk.code() => {
+                    return Ok(block.payload);
+                }
+                Ok(_) => LogError::damaged(&self.reader.path(place), place.offset, "another block"),
+                Err(LogError::Io { path, source, .. }) if source.kind() == ErrorKind::NotFound => {
+                    LogError::Missing { path }
+                }
+                Err(error) => error,
+            };
+            match self.place(chunk) {
+                Some(now) if now != place => place = now,
+                _ => return Err(told(&error)),
+            }
+        }
+    }
+}
+
+/// Returns an error with its cause.
+fn told(error: &LogError) -> Arc<str> {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    Arc::from(format!("{error}{}", cause.unwrap_or_default()))
 }
 
 impl Shelf for Chunks {
@@ -89,14 +122,16 @@ impl Shelf for Chunks {
         if is_full || inner.fetched.contains_key(&chunk) {
             return;
         }
-        let Some(place) = inner.places.get(&chunk).copied() else { return };
+        if !inner.places.contains_key(&chunk) {
+            return;
+        }
         inner.fetched.insert(chunk, None);
         inner.fetching += 1;
         drop(inner);
         let chunks = self.clone();
         self.background.run(Box::new(move || {
             // What cannot be read is read again when it is taken, and the error told then.
-            let read = chunks.reader.read(place).ok().map(|block| block.payload);
+            let read = chunks.read(chunk).ok();
             let mut inner = chunks.lock();
             inner.fetching -= 1;
             if let Some(slot) = inner.fetched.get_mut(&chunk) {
@@ -107,8 +142,6 @@ impl Shelf for Chunks {
 
     fn take(&mut self, chunk: u64) -> Result<Vec<u8>, Arc<str>> {
         let mut inner = self.lock();
-        let place = inner.places.get(&chunk).copied();
-        inner.taken.insert(chunk);
         if let Some(payload) = inner.unwritten.get(&chunk) {
             return Ok(payload.to_vec());
         }
@@ -116,11 +149,6 @@ impl Shelf for Chunks {
             return Ok(payload);
         }
         drop(inner);
-        let place = place.ok_or_else(|| Arc::from(format!("chunk {chunk} stands nowhere in the log")))?;
-        let told = |error: crate::LogError| {
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-            Arc::from(format!("{error}{}", cause.unwrap_or_default()))
-        };
-        self.reader.read(place).map(|block| block.payload).map_err(told)
+        self.read(chunk)
     }
 }

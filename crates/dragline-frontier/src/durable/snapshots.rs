@@ -1,16 +1,18 @@
 //! Decides when a snapshot is begun, which parts of it are written with a commit, and when it may be named.
 
-use std::collections::BTreeSet;
-
 use dragline_core::frontier::{MemFrontier, SnapshotPart};
+
+use crate::log::Place;
 
 /// A snapshot is begun when the log behind the last has grown by as much, or by as much as the last one was long.
 pub(super) const SNAPSHOT_AFTER_BYTES: u64 = 64 << 20;
 /// Bytes of parts that go with one commit; one part more than that may.
 const PART_BYTES_MAX: usize = 1 << 20;
 
-/// The part, behind those of the frontier, that says where the chunks stand.
+/// The part, behind those of the frontier, that says where the chunks in segments stand.
 pub(super) const PLACES: u32 = SnapshotPart::COUNT;
+/// The part that says where the chunks in shelf files stand.
+pub(super) const SHELF_PLACES: u32 = PLACES + 1;
 
 /// How far the next snapshot has come.
 #[derive(Debug)]
@@ -35,26 +37,27 @@ struct Taking {
     /// The greatest number of its parts.
     highest: u64,
     bytes: u64,
-    /// Chunks that were taken from the shelf before it was begun: it names none of them.
-    taken: BTreeSet<u64>,
 }
 
 /// What a commit is to do about snapshots.
 #[derive(Debug, Default)]
 pub(super) struct Errand {
+    /// A snapshot is begun: the chunks that it may name.
+    pub(super) kept: Option<Kept>,
     /// Parts to be written, of the snapshot with this id.
     pub(super) parts: Option<(u64, Vec<SnapshotPart>)>,
-    /// It is complete and all its records are durable: it is named by this commit.
-    pub(super) name: Option<Naming>,
+    /// It is complete and all its records are durable: it is named by this commit, and its last parts get this number.
+    pub(super) name: Option<u64>,
 }
 
-/// What is known of a snapshot that is named.
+/// The chunks that a snapshot may name: those that lay on the shelf when it was begun, and all that came later. What left
+/// the shelf before it never lies there again, so that neither the snapshot nor a record behind it needs the chunk.
 #[derive(Debug)]
-pub(super) struct Naming {
-    /// The number that its last part gets.
-    pub(super) highest: u64,
-    /// Chunks that it does not name.
-    pub(super) taken: BTreeSet<u64>,
+pub(super) struct Kept {
+    /// The last record when it was begun.
+    begun: u64,
+    /// The chunks up to there.
+    shelved: Vec<u64>,
 }
 
 impl Snapshots {
@@ -71,20 +74,13 @@ impl Snapshots {
         }
     }
 
-    /// Says what the next commit is to do; `durable` is the last record of the commit before it, `taken` the chunks
-    /// that were taken from the shelf so far.
-    pub(super) fn errand(
-        &mut self,
-        frontier: &MemFrontier,
-        durable: u64,
-        epoch_bytes: u64,
-        taken: impl FnOnce() -> BTreeSet<u64>,
-    ) -> Errand {
+    /// Says what the next commit is to do; `durable` is the last record of the commit before it.
+    pub(super) fn errand(&mut self, frontier: &MemFrontier, durable: u64, epoch_bytes: u64) -> Errand {
         self.grown += epoch_bytes;
         let mut errand = Errand::default();
         if self.taking.is_none() && self.grown >= self.after_bytes.max(self.last_bytes) {
-            let (id, taken) = (self.next_id, taken());
-            self.taking = Some(Taking { id, next: 0, highest: 0, bytes: 0, taken });
+            let id = self.next_id;
+            self.taking = Some(Taking { id, next: 0, highest: 0, bytes: 0 });
             (self.next_id, self.grown) = (id + 1, 0);
         }
         let Some(taking) = &mut self.taking else { return errand };
@@ -98,15 +94,37 @@ impl Snapshots {
                 parts.push(part);
             }
             taking.bytes += bytes as u64;
+            let is_begun = parts.first().filter(|part| part.shard == 0);
+            errand.kept =
+                is_begun.map(|part| Kept { begun: part.number, shelved: frontier.shelved().collect() });
             errand.parts = Some((taking.id, parts));
         }
         let may_name = taking.next == SnapshotPart::COUNT && taking.highest <= durable;
         #[cfg(feature = "mutants")]
         let may_name = may_name || (self.is_hasty && taking.next == SnapshotPart::COUNT);
-        if may_name && let Some(Taking { highest, bytes, taken, .. }) = self.taking.take() {
+        if may_name && let Some(Taking { highest, bytes, .. }) = self.taking.take() {
             self.last_bytes = bytes;
-            errand.name = Some(Naming { highest, taken });
+            errand.name = Some(highest);
         }
         errand
+    }
+}
+
+impl Kept {
+    /// Makes ready for looking up; apart, because that may be done on another thread.
+    pub(super) fn sort(&mut self) {
+        self.shelved.sort_unstable();
+    }
+
+    /// Returns the last record when the snapshot was begun.
+    pub(super) const fn begun(&self) -> u64 {
+        self.begun
+    }
+
+    /// Splits chunks into those that the snapshot may name and those that nobody needs when it is named.
+    pub(super) fn split(&self, places: Vec<(u64, Place)>) -> (Vec<(u64, Place)>, Vec<u64>) {
+        let is_kept = |chunk: u64| chunk > self.begun || self.shelved.binary_search(&chunk).is_ok();
+        let (live, gone): (Vec<_>, Vec<_>) = places.into_iter().partition(|(chunk, _)| is_kept(*chunk));
+        (live, gone.into_iter().map(|(chunk, _)| chunk).collect())
     }
 }

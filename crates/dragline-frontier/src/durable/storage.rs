@@ -9,11 +9,12 @@ use dragline_disk::Disk;
 
 use super::body::CommitBody;
 use super::shelf::Chunks;
-use super::snapshots::{Errand, Naming, PLACES};
+use super::snapshots::Errand;
+use super::writing::Writing;
 use crate::LogError;
 use crate::history::History;
 use crate::log::{Block, Commit, Log, Place, SnapshotRef};
-use crate::snapshot::SnapshotWriter;
+use crate::shelf::Shelves;
 
 /// Everything of an epoch that a commit makes durable. It is kept until it is: a commit may be tried again.
 #[derive(Debug)]
@@ -45,13 +46,27 @@ pub(super) struct Storage {
     pub(super) log: Log,
     pub(super) history: History,
     pub(super) chunks: Chunks,
+    pub(super) shelves: Shelves,
+    /// The length at which a shelf file takes no further chunk.
+    pub(super) shelf_bytes: u64,
+    /// Bytes of chunks that are copied with one commit.
+    pub(super) copied_bytes_max: u64,
     pub(super) named: Option<SnapshotRef>,
-    pub(super) writer: Option<(u64, SnapshotWriter)>,
+    pub(super) writing: Option<Writing>,
 }
 
 impl Storage {
     pub(super) fn commit(&mut self, closed: &Closed, marks: Vec<Mark>) -> Result<CommitId, CommitError> {
-        self.try_commit(closed, marks).map_err(|error| {
+        let mut result = self.try_commit(closed, marks.clone());
+        // A snapshot is worth no failed commit, nor is what was copied for it: they make room.
+        while matches!(&result, Err(error) if error.may_retry()) {
+            result = match self.give_up() {
+                Ok(true) => self.try_commit(closed, marks.clone()),
+                Ok(false) => break,
+                Err(error) => Err(error),
+            };
+        }
+        result.map_err(|error| {
             let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
             let what = Arc::from(format!("{error}{}", cause.unwrap_or_default()));
             if error.may_retry() { CommitError::NoSpace(what) } else { CommitError::Failed(what) }
@@ -67,69 +82,18 @@ impl Storage {
         self.history.append(entries.into_iter().map(|entry| (entry.fingerprint, entry.bytes)).collect())?;
         let history = self.history.flush()?;
         let errand = std::mem::take(&mut *lock(&closed.errand));
-        let naming = self.write_snapshot(errand, closed)?;
-        let snapshot = match &naming {
-            Some((reference, _)) => Some(*reference),
-            None => self.named,
-        };
+        let complete = self.write_snapshot(errand)?;
+        let snapshot = complete.or(self.named);
         let body = CommitBody { at: closed.at, marks, history, counts: closed.counts.clone() }.encode();
         let commit = Commit { epoch: closed.epoch, last: closed.last, snapshot, body };
         let places = self.log.append(&closed.blocks, &commit)?;
         self.chunks.arrived(chunk_places(&closed.blocks, &places));
         self.named = snapshot;
         closed.is_durable.store(true, Ordering::Release);
-        if let Some((reference, Naming { taken, .. })) = naming {
-            let keep = self.chunks.forget(&taken);
-            self.log.retire(reference.lowest, &keep)?;
-            self.log.retire_snapshots(None)?;
+        if complete.is_some() {
+            self.was_named()?;
         }
         Ok(CommitId(closed.epoch))
-    }
-
-    /// Writes parts of a snapshot, or completes the one that is to be named. A snapshot is worth no failed commit: for
-    /// want of space it is abandoned, and begun anew when the log has grown again.
-    fn write_snapshot(
-        &mut self,
-        errand: Errand,
-        closed: &Closed,
-    ) -> Result<Option<(SnapshotRef, Naming)>, LogError> {
-        match self.try_snapshot(errand, closed) {
-            Err(LogError::NoSpace { .. } | LogError::FileTooLarge { .. }) => {
-                if let Some((_, writer)) = self.writer.take() {
-                    writer.abandon()?;
-                }
-                Ok(None)
-            }
-            other => other,
-        }
-    }
-
-    fn try_snapshot(
-        &mut self,
-        errand: Errand,
-        closed: &Closed,
-    ) -> Result<Option<(SnapshotRef, Naming)>, LogError> {
-        if let Some((id, parts)) = errand.parts {
-            if parts.first().is_some_and(|part| part.shard == 0) {
-                let writer = SnapshotWriter::create(Arc::clone(&self.disk), &self.dir, self.run, id)?;
-                self.writer = Some((id, writer));
-            }
-            if let Some((_, writer)) = self.writer.as_mut().filter(|(writing, _)| *writing == id) {
-                for part in parts {
-                    writer.put(part.shard, part.number, &part.payload)?;
-                }
-            }
-        }
-        let Some(naming) = errand.name else { return Ok(None) };
-        let Some((_, mut writer)) = self.writer.take() else { return Ok(None) };
-        debug_assert!(naming.highest <= closed.last, "a snapshot is never ahead of the log");
-        let mut places = Vec::new();
-        for (number, place) in self.chunks.places() {
-            places.extend_from_slice(&number.to_le_bytes());
-            places.extend_from_slice(&place.encode());
-        }
-        writer.put(PLACES, naming.highest, &places)?;
-        Ok(Some((writer.finish()?, naming)))
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum FileKind {
     Log,
     /// Shards of one snapshot.
     Snapshot,
+    /// Chunks that were copied out of segments and other such files.
+    Shelf,
     /// Entries of the history.
     History,
     /// The fingerprints of one segment of the history, sorted.
@@ -57,6 +59,7 @@ impl FileKind {
         match self {
             Self::Log => *b"log ",
             Self::Snapshot => *b"snap",
+            Self::Shelf => *b"shlf",
             Self::History => *b"hist",
             Self::Index => *b"indx",
         }

@@ -17,6 +17,7 @@ mod header;
 mod names;
 mod pieces;
 mod tail;
+mod writer;
 
 pub(crate) use appender::Appender;
 pub(crate) use block::{BLOCK_HEADER_BYTES, BlockHeader, PAYLOAD_BYTES_MAX, salt};
@@ -25,3 +26,4 @@ pub(crate) use header::{FileKind, HEADER_BYTES, Header, VERSION};
 pub(crate) use names::{name_of, numbered, numbered_with};
 pub(crate) use pieces::{BlockAt, PIECE_BYTES, Pieces};
 pub(crate) use tail::Tail;
+pub(crate) use writer::BlockWriter;

@@ -7,7 +7,7 @@ use dragline_core::frontier::{Epoch, RunId};
 use dragline_disk::Disk;
 
 use super::commit::{Chain, Commit};
-use super::place::{Block, Place, segment_path};
+use super::place::{Block, BlockFile, Place, segment_path};
 use super::reader::LogReader;
 use super::recover::{Inspected, Opened, inspect, open};
 use super::scan::aligned;
@@ -183,7 +183,7 @@ impl<'a> EpochWriter<'a> {
         let mut places = Vec::with_capacity(blocks.len());
         for block in blocks {
             let header = block.header(self.run)?;
-            places.push(Place::of(self.segment, self.at(), header));
+            places.push(Place::of(BlockFile::Segment(self.segment), self.at(), header));
             self.chain.add(header.crc);
             self.put(&header.encode())?;
             self.put(&block.payload)?;

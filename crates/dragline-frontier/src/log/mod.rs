@@ -27,7 +27,7 @@ mod survey;
 pub use append::{Log, LogOptions};
 pub use commit::{Commit, SnapshotRef};
 pub(crate) use place::SEGMENT_PREFIX;
-pub use place::{Block, Place};
+pub use place::{Block, BlockFile, Place};
 pub use reader::LogReader;
 pub use recover::{Inspected, Opened};
 pub use replay::Replay;

@@ -1,11 +1,12 @@
-//! Names what is written to a segment, and where it then stands.
+//! Names what is written to a file of blocks, and where it then stands.
 
 use std::path::{Path, PathBuf};
 
 use dragline_core::frontier::RunId;
 
 use crate::error::LogError;
-use crate::file::{BLOCK_HEADER_BYTES, BlockHeader, Fields, name_of};
+use crate::file::{BLOCK_HEADER_BYTES, BlockHeader, Fields, FileKind, name_of};
+use crate::shelf::shelf_path;
 
 /// How the names of segments begin.
 pub(crate) const SEGMENT_PREFIX: &str = "log";
@@ -23,11 +24,20 @@ pub struct Block {
     pub payload: Vec<u8>,
 }
 
+/// A file in which blocks stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BlockFile {
+    /// The segment of the log with this number.
+    Segment(u32),
+    /// The shelf file with this number.
+    Shelf(u32),
+}
+
 /// Where a block stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The number of the segment.
-    pub segment: u32,
+    /// The file.
+    pub file: BlockFile,
     /// The first byte of the block in it.
     pub offset: u64,
     /// The block's bytes, with what stands before its payload.
@@ -40,7 +50,7 @@ impl Block {
         last_of(self.first, self.count)
     }
 
-    pub(super) fn header(&self, run: RunId) -> Result<BlockHeader, LogError> {
+    pub(crate) fn header(&self, run: RunId) -> Result<BlockHeader, LogError> {
         BlockHeader::of(run, self.kind, self.first, self.count, &self.payload)
     }
 
@@ -49,28 +59,57 @@ impl Block {
     }
 }
 
+impl BlockFile {
+    /// Returns the number that stands in the file's name.
+    pub(crate) const fn number(self) -> u32 {
+        match self {
+            Self::Segment(number) | Self::Shelf(number) => number,
+        }
+    }
+
+    pub(crate) const fn kind(self) -> FileKind {
+        match self {
+            Self::Segment(_) => FileKind::Log,
+            Self::Shelf(_) => FileKind::Shelf,
+        }
+    }
+
+    /// Returns the path of the file.
+    pub(crate) fn path(self, dir: &Path) -> PathBuf {
+        match self {
+            Self::Segment(number) => segment_path(dir, number),
+            Self::Shelf(number) => shelf_path(dir, number),
+        }
+    }
+}
+
 impl Place {
     /// Bytes of an encoded place.
     pub(crate) const BYTES: usize = 16;
 
-    /// Spells the place, for what must find the block again.
+    /// Spells the place, for what must find the block again. Of which kind the file is must be known otherwise.
     pub(crate) fn encode(self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
-        bytes[..4].copy_from_slice(&self.segment.to_le_bytes());
+        bytes[..4].copy_from_slice(&self.file.number().to_le_bytes());
         bytes[4..12].copy_from_slice(&self.offset.to_le_bytes());
         bytes[12..].copy_from_slice(&self.len.to_le_bytes());
         bytes
     }
 
-    /// Reads what [`Place::encode`] wrote.
-    pub(crate) fn decode(bytes: [u8; Self::BYTES]) -> Option<Self> {
+    /// Reads what [`Place::encode`] wrote; `file` makes the file of its number.
+    pub(crate) fn decode(bytes: [u8; Self::BYTES], file: fn(u32) -> BlockFile) -> Option<Self> {
         let mut fields = Fields(&bytes);
-        Some(Self { segment: fields.u32()?, offset: fields.u64()?, len: fields.u32()? })
+        Some(Self { file: file(fields.u32()?), offset: fields.u64()?, len: fields.u32()? })
     }
 
-    pub(super) fn of(segment: u32, offset: u64, header: BlockHeader) -> Self {
+    pub(crate) fn of(file: BlockFile, offset: u64, header: BlockHeader) -> Self {
         let before = u32::try_from(BLOCK_HEADER_BYTES).expect("a small constant");
-        Self { segment, offset, len: before.saturating_add(header.bytes) }
+        Self { file, offset, len: before.saturating_add(header.bytes) }
+    }
+
+    /// Returns the first byte behind the block.
+    pub(crate) fn end(self) -> u64 {
+        self.offset.saturating_add(self.len.into())
     }
 }
 

@@ -7,7 +7,7 @@ use dragline_core::frontier::RunId;
 use dragline_disk::Disk;
 
 use super::judge::Good;
-use super::place::{Block, Place, last_of, segment_path};
+use super::place::{Block, Place, last_of};
 use super::scan::{Item, Scan};
 use super::survey::{Segment, Survey};
 use crate::error::LogError;
@@ -64,7 +64,7 @@ impl Replay {
                     let next = self.done.saturating_add(1);
                     if header.first > next {
                         let what = format!("record {} stands where {next} is expected", header.first);
-                        let path = segment_path(&self.dir, place.segment);
+                        let path = place.file.path(&self.dir);
                         return Err(LogError::damaged(&path, place.offset, what));
                     }
                     self.done = last;

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::append::Log;
-use super::place::segment_path;
+use super::place::BlockFile;
 use super::survey::Segment;
 use crate::error::LogError;
+use crate::shelf::ChunkFile;
 use crate::snapshot;
 
 impl Log {
@@ -26,13 +27,23 @@ impl Log {
             if keep.contains(&segment) {
                 continue;
             }
-            self.reader.close(segment);
-            let path = segment_path(&self.dir, segment);
+            let file = BlockFile::Segment(segment);
+            let path = file.path(&self.dir);
             // Without a sync of the folder: a segment that comes again with a power loss is retired again.
             self.disk.remove(&path).map_err(|source| LogError::from_io(&path, "remove", source))?;
+            self.reader.close(file);
             self.segments.retain(|kept| kept.index != segment);
         }
         Ok(())
+    }
+
+    /// Returns the segments that only what stands in them keeps, when a snapshot holds the records up to `lowest`.
+    pub(crate) fn old(&self, lowest: u64) -> Vec<ChunkFile> {
+        let old = old(&self.segments, lowest);
+        let segments = self.segments.iter().filter(|segment| old.contains(&segment.index));
+        segments
+            .map(|segment| ChunkFile { file: BlockFile::Segment(segment.index), bytes: segment.bytes })
+            .collect()
     }
 
     /// Removes the snapshots that the last Commit does not name, but for one that is being written.

@@ -6,7 +6,7 @@ use dragline_core::frontier::RunId;
 use dragline_disk::Disk;
 
 use super::commit::{ALIGNMENT_BYTES, CommitAt, begins_commit, commit_at};
-use super::place::{Place, segment_path};
+use super::place::{BlockFile, Place, segment_path};
 use crate::error::LogError;
 use crate::file::{BLOCK_HEADER_BYTES, BlockAt, BlockHeader, FileKind, HEADER_BYTES, Header};
 use crate::file::{PIECE_BYTES, Pieces};
@@ -72,7 +72,7 @@ impl Scan {
         match self.look()? {
             Found::End => Ok(None),
             Found::Block(header) => {
-                let place = Place::of(self.segment, offset, header);
+                let place = Place::of(BlockFile::Segment(self.segment), offset, header);
                 self.at += header.whole_bytes();
                 let payload = offset + BLOCK_HEADER_BYTES as u64;
                 let payload = self.pieces.get(payload, header.bytes as usize)?.unwrap_or_default();

@@ -98,7 +98,7 @@ fn live(disk: &MemDisk, model: &mut Model, mut log: Log, chance: &mut fastrand::
         model.pinned.retain(|_| chance.u8(0..8) > 0);
         model.acknowledged.push(epoch);
         if let Some(SnapshotRef { lowest, .. }) = model.snapshot() {
-            let keep: BTreeSet<u32> = model.pinned.iter().map(|(place, _)| place.segment).collect();
+            let keep: BTreeSet<u32> = model.pinned.iter().map(|(place, _)| segment_of(*place)).collect();
             let retired = log.retire(chance.u64(0..=lowest), &keep);
             if retired.is_err() {
                 return;

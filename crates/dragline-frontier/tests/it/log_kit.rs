@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dragline_core::frontier::{Epoch, RunId};
 use dragline_frontier::LogError;
-use dragline_frontier::log::{Block, Commit, Log, LogOptions, Opened, Place, SnapshotRef};
+use dragline_frontier::log::{Block, BlockFile, Commit, Log, LogOptions, Opened, Place, SnapshotRef};
 
 use crate::mem_disk::MemDisk;
 
@@ -108,6 +108,14 @@ pub(crate) fn with_file(
     let mut files = files.clone();
     files.insert(path.to_owned(), contents);
     files
+}
+
+/// Returns the number of the segment in which a block stands.
+pub(crate) fn segment_of(place: Place) -> u32 {
+    match place.file {
+        BlockFile::Segment(number) => number,
+        BlockFile::Shelf(number) => panic!("shelf file {number} is no segment"),
+    }
 }
 
 /// Returns the path of a segment.

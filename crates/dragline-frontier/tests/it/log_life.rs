@@ -37,7 +37,7 @@ fn an_epoch_stands_in_one_segment_and_starts_the_next_when_one_is_full() {
     let (log, found) = recover(&disk, 300).unwrap();
     let segments: Vec<_> = log.segments().iter().map(|segment| (segment.index, segment.first)).collect();
     assert_eq!(segments, [(1, 1), (2, 5)]);
-    let placed: Vec<_> = found.blocks.iter().map(|(place, block)| (place.segment, block.first)).collect();
+    let placed: Vec<_> = found.blocks.iter().map(|(place, block)| (segment_of(*place), block.first)).collect();
     assert_eq!(placed, [(1, 1), (1, 4), (2, 5), (2, 7), (2, 12)]);
     for known in log.segments() {
         assert_eq!(known.bytes, disk.contents()[&segment(known.index)].len() as u64);

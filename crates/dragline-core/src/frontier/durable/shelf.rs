@@ -77,6 +77,12 @@ impl ChunkTitle {
 }
 
 impl MemFrontier {
+    /// Returns the chunks that lie on the shelf, in no order. One that is not among them never lies there again.
+    pub fn shelved(&self) -> impl Iterator<Item = u64> {
+        let origins = self.work.iter().flat_map(|work| &work.origins);
+        origins.flat_map(|origin| &origin.shelved).map(|chunk| chunk.number)
+    }
+
     /// Adds a URL that was never leased to its queue, and puts a part of the queue on the shelf when it is long.
     pub(in crate::frontier) fn queue_fresh(&mut self, id: HostId, scheme: Scheme, entry: Entry) {
         let origin = self.work[id.index()].origin_mut(scheme);
