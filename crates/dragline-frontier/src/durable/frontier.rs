@@ -157,7 +157,7 @@ impl Frontier for LogFrontier {
         let storage = Arc::clone(&self.storage);
         let (done, mut answer) = oneshot::channel();
         self.background.run(Box::new(move || {
-            let result = lock(&storage).commit(&closed, marks);
+            let result = lock(&storage).commit(&closed, &marks);
             // Nobody asks any more when the crawl has ended.
             drop(done.send(result));
         }));

@@ -56,12 +56,12 @@ pub(super) struct Storage {
 }
 
 impl Storage {
-    pub(super) fn commit(&mut self, closed: &Closed, marks: Vec<Mark>) -> Result<CommitId, CommitError> {
-        let mut result = self.try_commit(closed, marks.clone());
+    pub(super) fn commit(&mut self, closed: &Closed, marks: &[Mark]) -> Result<CommitId, CommitError> {
+        let mut result = self.try_commit(closed, marks);
         // A snapshot is worth no failed commit, nor is what was copied for it: they make room.
         while matches!(&result, Err(error) if error.may_retry()) {
             result = match self.give_up() {
-                Ok(true) => self.try_commit(closed, marks.clone()),
+                Ok(true) => self.try_commit(closed, marks),
                 Ok(false) => break,
                 Err(error) => Err(error),
             };
@@ -73,7 +73,7 @@ impl Storage {
         })
     }
 
-    fn try_commit(&mut self, closed: &Closed, marks: Vec<Mark>) -> Result<CommitId, LogError> {
+    fn try_commit(&mut self, closed: &Closed, marks: &[Mark]) -> Result<CommitId, LogError> {
         // Only what comes after a commit found no space: that is for the next one to do.
         if closed.is_durable.load(Ordering::Acquire) {
             return Ok(CommitId(closed.epoch));
@@ -84,7 +84,9 @@ impl Storage {
         let errand = std::mem::take(&mut *lock(&closed.errand));
         let complete = self.write_snapshot(errand)?;
         let snapshot = complete.or(self.named);
-        let body = CommitBody { at: closed.at, marks, history, counts: closed.counts.clone() }.encode();
+        let body =
+            CommitBody { at: closed.at, marks: marks.to_vec(), history, counts: closed.counts.clone() }
+                .encode();
         let commit = Commit { epoch: closed.epoch, last: closed.last, snapshot, body };
         let places = self.log.append(&closed.blocks, &commit)?;
         self.chunks.arrived(chunk_places(&closed.blocks, &places));

@@ -60,7 +60,9 @@ impl Storage {
     /// Follows a Commit that is durable and names the snapshot: first chunks are looked for in their new places, then
     /// the files go in which nothing lives.
     pub(super) fn was_named(&mut self) -> Result<(), LogError> {
-        let Some(Writing { compaction, change: Some(change), .. }) = self.writing.take() else { return Ok(()) };
+        let Some(Writing { compaction, change: Some(change), .. }) = self.writing.take() else {
+            return Ok(());
+        };
         self.chunks.change(&change.gone, &compaction.moved);
         self.shelves.add(compaction.written());
         let segments = change.files.iter().filter_map(|file| match file {
@@ -113,9 +115,7 @@ impl Storage {
         let compaction = &mut writing.compaction;
         let copied = compaction.copy(&self.log.reader(), &mut self.shelves, self.shelf_bytes, bytes_max);
         match copied.and_then(|()| if is_last { compaction.finish() } else { Ok(()) }) {
-            Err(error) if is_for_want_of_room(&error) => {
-                std::mem::take(compaction).abandon(&self.shelves)
-            }
+            Err(error) if is_for_want_of_room(&error) => std::mem::take(compaction).abandon(&self.shelves),
             copied => copied,
         }
     }

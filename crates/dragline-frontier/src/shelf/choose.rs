@@ -35,18 +35,21 @@ pub(crate) fn choose(files: &[ChunkFile], places: &[(u64, Place)], full_bytes: u
     let live_of = |file: &ChunkFile| live.get(&file.file).copied().unwrap_or_default();
     let (mut chosen, rest): (Vec<_>, Vec<_>) = files
         .iter()
+        .copied()
         .filter(|file| live_of(file) > 0)
         .partition(|file| live_of(file).saturating_mul(BYTES_PER_LIVE_BYTE_MAX) < bytes_of(file));
-    let product = |live: &ChunkFile, bytes: &ChunkFile| u128::from(live_of(live)) * u128::from(bytes_of(bytes));
+    let product =
+        |live: &ChunkFile, bytes: &ChunkFile| u128::from(live_of(live)) * u128::from(bytes_of(bytes));
     chosen.sort_by(|a, b| product(a, b).cmp(&product(b, a)).then(a.file.cmp(&b.file)));
-    let is_small = |file: &&ChunkFile| {
+    let is_small = |file: &ChunkFile| {
         matches!(file.file, BlockFile::Shelf(_)) && file.bytes.saturating_mul(SMALL_PER_FULL) < full_bytes
     };
     let small: Vec<_> = rest.into_iter().filter(is_small).collect();
     if small.len() >= SMALL_FILES_MAX {
         chosen.extend(small);
     }
-    let order: BTreeMap<BlockFile, usize> = chosen.iter().zip(0..).map(|(file, at)| (file.file, at)).collect();
+    let order: BTreeMap<BlockFile, usize> =
+        chosen.iter().zip(0..).map(|(file, at)| (file.file, at)).collect();
     let mut chunks: Vec<_> =
         places.iter().filter(|(_, place)| order.contains_key(&place.file)).copied().collect();
     chunks.sort_unstable_by_key(|(_, place)| (order.get(&place.file), place.offset));
@@ -72,10 +75,8 @@ mod tests {
         };
         let mut places: Vec<_> = files.iter().flat_map(placed).collect();
         places.sort_unstable();
-        let files: Vec<_> = files
-            .iter()
-            .map(|(file, bytes, _)| ChunkFile { file: *file, bytes: HEADER + bytes })
-            .collect();
+        let files: Vec<_> =
+            files.iter().map(|(file, bytes, _)| ChunkFile { file: *file, bytes: HEADER + bytes }).collect();
         let chosen = choose(&files, &places, 8 * HEADER + 100);
         assert_eq!(chosen.into_iter().map(|(chunk, _)| chunk).collect::<Vec<_>>(), expected);
     }

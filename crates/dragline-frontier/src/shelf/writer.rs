@@ -25,12 +25,7 @@ impl ShelfWriter {
     ///
     /// # Errors
     /// When there is such a file, or it cannot be created.
-    pub(crate) fn create(
-        disk: Arc<dyn Disk>,
-        dir: &Path,
-        run: RunId,
-        number: u32,
-    ) -> Result<Self, LogError> {
+    pub(crate) fn create(disk: Arc<dyn Disk>, dir: &Path, run: RunId, number: u32) -> Result<Self, LogError> {
         let shelf = BlockFile::Shelf(number);
         let header = Header { kind: FileKind::Shelf, run, number: number.into(), first: 0, epoch: 0 };
         let file = BlockWriter::create(disk, dir.to_owned(), shelf.path(dir), header)?;

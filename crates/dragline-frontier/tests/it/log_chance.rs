@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dragline_core::frontier::Epoch;
 use dragline_frontier::log::{Block, Commit, Log, Place, SnapshotRef};
 
-use crate::log_kit::{DIR, EpochOf, Found, RUN, recover};
+use crate::log_kit::{DIR, EpochOf, Found, RUN, recover, segment_of};
 use crate::mem_disk::MemDisk;
 
 /// What must be in the log.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use dragline_disk::FileDisk;
 use dragline_frontier::log::{Block, Log, LogOptions, Opened};
 
-use crate::log_kit::{EpochOf, Found, RUN, epoch, four_epochs, holds, open, recover, segment, written};
+use crate::log_kit::{
+    EpochOf, Found, RUN, epoch, four_epochs, holds, open, recover, segment, segment_of, written,
+};
 use crate::mem_disk::MemDisk;
 
 #[test]
@@ -37,7 +39,8 @@ fn an_epoch_stands_in_one_segment_and_starts_the_next_when_one_is_full() {
     let (log, found) = recover(&disk, 300).unwrap();
     let segments: Vec<_> = log.segments().iter().map(|segment| (segment.index, segment.first)).collect();
     assert_eq!(segments, [(1, 1), (2, 5)]);
-    let placed: Vec<_> = found.blocks.iter().map(|(place, block)| (segment_of(*place), block.first)).collect();
+    let placed: Vec<_> =
+        found.blocks.iter().map(|(place, block)| (segment_of(*place), block.first)).collect();
     assert_eq!(placed, [(1, 1), (1, 4), (2, 5), (2, 7), (2, 12)]);
     for known in log.segments() {
         assert_eq!(known.bytes, disk.contents()[&segment(known.index)].len() as u64);
