@@ -173,6 +173,7 @@ impl LogFrontier {
             copied_bytes_max: options.copied_bytes_max,
             named,
             writing: None,
+            is_short: false,
         };
         let frontier = Self {
             machine,

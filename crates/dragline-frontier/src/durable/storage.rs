@@ -53,6 +53,8 @@ pub(super) struct Storage {
     pub(super) copied_bytes_max: u64,
     pub(super) named: Option<SnapshotRef>,
     pub(super) writing: Option<Writing>,
+    /// Whether the last snapshot was given up: the next one does without copies, lest they be what it lacks.
+    pub(super) is_short: bool,
 }
 
 impl Storage {

@@ -13,6 +13,8 @@ use crate::snapshot::SnapshotWriter;
 
 /// Places that are written as one part of a snapshot: about 1 MiB.
 const PLACES_PER_PART: usize = 1 << 15;
+/// What is copied for one snapshot is at most this part of what is free: others write to the disk too.
+const FREE_PER_COPIED_MIN: u64 = 4;
 
 /// A snapshot that is being written.
 #[derive(Debug)]
@@ -52,6 +54,7 @@ impl Storage {
     /// Abandons the snapshot that is being written, and what was copied for it; says whether there was one.
     pub(super) fn give_up(&mut self) -> Result<bool, LogError> {
         let Some(Writing { writer, compaction, .. }) = self.writing.take() else { return Ok(false) };
+        self.is_short = true;
         compaction.abandon(&self.shelves)?;
         writer.abandon()?;
         Ok(true)
@@ -63,6 +66,7 @@ impl Storage {
         let Some(Writing { compaction, change: Some(change), .. }) = self.writing.take() else {
             return Ok(());
         };
+        self.is_short = false;
         self.chunks.change(&change.gone, &compaction.moved);
         self.shelves.add(compaction.written());
         let segments = change.files.iter().filter_map(|file| match file {
@@ -103,9 +107,19 @@ impl Storage {
         let writer = SnapshotWriter::create(Arc::clone(&self.disk), &self.dir, self.run, id)?;
         let (live, _) = kept.split(self.chunks.places());
         let files: Vec<_> = self.log.old(kept.begun()).into_iter().chain(self.shelves.files()).collect();
-        let compaction = Compaction::new(choose(&files, &live, self.shelf_bytes));
+        let todo = choose(&files, &live, self.shelf_bytes, self.room_for_copies());
+        let compaction = Compaction::new(todo);
         self.writing = Some(Writing { id, writer, kept, compaction, change: None });
         Ok(())
+    }
+
+    /// Returns how many bytes may be copied for a snapshot.
+    fn room_for_copies(&self) -> u64 {
+        if self.is_short {
+            return 0;
+        }
+        // A system that does not tell says so later, by an error that undoes the copies.
+        self.disk.space(&self.dir).map_or(u64::MAX, |space| space.free / FREE_PER_COPIED_MIN)
     }
 
     /// Copies chunks for the snapshot that is being written. For want of space that ends, and the snapshot goes on with

@@ -23,9 +23,15 @@ pub(crate) struct ChunkFile {
     pub(crate) bytes: u64,
 }
 
-/// Returns the chunks to be copied, in order: file by file, those first that gain most for what is copied. `places` are
-/// the chunks that live, `full_bytes` the length at which a shelf file takes no further chunk.
-pub(crate) fn choose(files: &[ChunkFile], places: &[(u64, Place)], full_bytes: u64) -> Vec<(u64, Place)> {
+/// Returns the chunks to be copied, in order: whole files, those first that gain most for what is copied, as long as that
+/// comes to no more than `bytes_max`. `places` are the chunks that live, `full_bytes` the length at which a shelf file
+/// takes no further chunk.
+pub(crate) fn choose(
+    files: &[ChunkFile],
+    places: &[(u64, Place)],
+    full_bytes: u64,
+    bytes_max: u64,
+) -> Vec<(u64, Place)> {
     let mut live: BTreeMap<BlockFile, u64> = BTreeMap::new();
     for (_, place) in places {
         *live.entry(place.file).or_default() += u64::from(place.len);
@@ -33,21 +39,26 @@ pub(crate) fn choose(files: &[ChunkFile], places: &[(u64, Place)], full_bytes: u
     // Without what every file has: a new one is no sparser for being short.
     let bytes_of = |file: &ChunkFile| file.bytes.saturating_sub(HEADER_BYTES as u64);
     let live_of = |file: &ChunkFile| live.get(&file.file).copied().unwrap_or_default();
-    let (mut chosen, rest): (Vec<_>, Vec<_>) = files
-        .iter()
-        .copied()
-        .filter(|file| live_of(file) > 0)
-        .partition(|file| live_of(file).saturating_mul(BYTES_PER_LIVE_BYTE_MAX) < bytes_of(file));
+    let is_sparse = |file: &ChunkFile| live_of(file).saturating_mul(BYTES_PER_LIVE_BYTE_MAX) < bytes_of(file);
+    let with_chunks = files.iter().copied().filter(|file| live_of(file) > 0);
+    let (mut chosen, mut small): (Vec<_>, Vec<_>) = with_chunks.partition(is_sparse);
     let product =
         |live: &ChunkFile, bytes: &ChunkFile| u128::from(live_of(live)) * u128::from(bytes_of(bytes));
     chosen.sort_by(|a, b| product(a, b).cmp(&product(b, a)).then(a.file.cmp(&b.file)));
-    let is_small = |file: &ChunkFile| {
+    small.retain(|file| {
         matches!(file.file, BlockFile::Shelf(_)) && file.bytes.saturating_mul(SMALL_PER_FULL) < full_bytes
-    };
-    let small: Vec<_> = rest.into_iter().filter(is_small).collect();
+    });
     if small.len() >= SMALL_FILES_MAX {
-        chosen.extend(small);
+        chosen.append(&mut small);
     }
+    let mut left = bytes_max;
+    chosen.retain(|file| match left.checked_sub(live_of(file)) {
+        Some(less) => {
+            left = less;
+            true
+        }
+        None => false,
+    });
     let order: BTreeMap<BlockFile, usize> =
         chosen.iter().zip(0..).map(|(file, at)| (file.file, at)).collect();
     let mut chunks: Vec<_> =
@@ -63,27 +74,34 @@ pub(crate) fn files_of(places: &[(u64, Place)]) -> BTreeSet<BlockFile> {
 
 #[cfg(test)]
 mod tests {
+    use BlockFile::{Segment, Shelf};
+
     use super::*;
 
     const HEADER: u64 = HEADER_BYTES as u64;
 
-    /// Chunks of ten bytes: each file with its length behind its header and the numbers of its chunks.
-    fn check(files: &[(BlockFile, u64, &[u64])], expected: &[u64]) {
+    /// A file with its length behind its header, and the numbers of its chunks, of ten bytes each.
+    type File<'a> = (BlockFile, u64, &'a [u64]);
+
+    fn check_within(bytes_max: u64, files: &[File<'_>], expected: &[u64]) {
         let place = |file: BlockFile, at: u64| Place { file, offset: HEADER + 10 * at, len: 10 };
-        let placed = |(file, _, chunks): &(BlockFile, u64, &[u64])| -> Vec<_> {
+        let placed = |(file, _, chunks): &File<'_>| -> Vec<_> {
             chunks.iter().zip(0..).map(|(chunk, at)| (*chunk, place(*file, at))).collect()
         };
         let mut places: Vec<_> = files.iter().flat_map(placed).collect();
         places.sort_unstable();
-        let files: Vec<_> =
-            files.iter().map(|(file, bytes, _)| ChunkFile { file: *file, bytes: HEADER + bytes }).collect();
-        let chosen = choose(&files, &places, 8 * HEADER + 100);
+        let long = |(file, bytes, _): &File<'_>| ChunkFile { file: *file, bytes: HEADER + bytes };
+        let files: Vec<_> = files.iter().map(long).collect();
+        let chosen = choose(&files, &places, 8 * HEADER + 100, bytes_max);
         assert_eq!(chosen.into_iter().map(|(chunk, _)| chunk).collect::<Vec<_>>(), expected);
+    }
+
+    fn check(files: &[File<'_>], expected: &[u64]) {
+        check_within(u64::MAX, files, expected);
     }
 
     #[test]
     fn files_are_emptied_when_less_than_half_of_them_lives_the_sparsest_first() {
-        use BlockFile::{Segment, Shelf};
         check(&[], &[]);
         check(&[(Segment(1), 100, &[])], &[]);
         check(&[(Segment(1), 100, &[1, 2, 3, 4, 5])], &[]);
@@ -93,16 +111,26 @@ mod tests {
     }
 
     #[test]
+    fn no_file_is_copied_in_part_for_want_of_room() {
+        let files: [File<'_>; 3] =
+            [(Segment(1), 70, &[1]), (Segment(2), 90, &[2, 3]), (Segment(3), 40, &[4])];
+        check_within(40, &files, &[1, 2, 3, 4]);
+        check_within(39, &files, &[1, 2, 3]);
+        check_within(29, &files, &[1, 4]);
+        check_within(9, &files, &[]);
+    }
+
+    #[test]
     fn a_file_that_was_just_written_is_not_copied_however_short_it_is() {
-        check(&[(BlockFile::Shelf(1), 10, &[1])], &[]);
+        check(&[(Shelf(1), 10, &[1])], &[]);
     }
 
     #[test]
     fn many_small_shelf_files_are_made_one() {
         let chunks: Vec<[u64; 1]> = (1..10).map(|number| [number]).collect();
-        let files = |count: usize, bytes: u64| -> Vec<(BlockFile, u64, &[u64])> {
+        let files = |count: usize, bytes: u64| -> Vec<File<'_>> {
             let numbered = (1..).zip(&chunks).take(count);
-            numbered.map(|(number, chunks)| (BlockFile::Shelf(number), bytes, chunks.as_slice())).collect()
+            numbered.map(|(number, chunks)| (Shelf(number), bytes, chunks.as_slice())).collect()
         };
         check(&files(7, 10), &[]);
         check(&files(8, 10), &[1, 2, 3, 4, 5, 6, 7, 8]);

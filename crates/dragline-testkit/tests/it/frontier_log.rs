@@ -43,6 +43,7 @@ struct Tally {
     recoveries_killed: u32,
     segments_max: u32,
     snapshots: u32,
+    shelves: u32,
 }
 
 impl OnDisk {
@@ -104,6 +105,7 @@ fn open(disk: &SimDisk, rules: &CrawlRules, base: Wall, chunk_urls: usize) -> Op
     options.log = LogOptions { segment_bytes: 1_000 };
     options.history = HistoryOptions { segment_bytes: 2_000 };
     options.snapshot_after_bytes = 500;
+    options.copied_bytes_max = 200;
     let opened = match LogFrontier::open(Arc::new(disk.clone()), Path::new(DIR), options) {
         Ok(opened) => opened,
         Err(error) => {
@@ -189,6 +191,7 @@ impl Subject for OnDisk {
             };
             tally.segments_max = tally.segments_max.max(u32::try_from(count("log-")).expect("few files"));
             tally.snapshots += u32::from(count("snapshot-") > 0);
+            tally.shelves += u32::from(count("shelf-") > 0);
             self.frontier = frontier;
             if let Some(mutant) = self.mutant {
                 self.frontier.mutate(mutant);
@@ -208,6 +211,7 @@ fn a_durable_frontier_survives_every_crash_of_its_disk() {
     println!("{verdict:?} {tally:?}");
     assert!(verdict.deaths > 500 && tally.torn > 100 && tally.power_losses > 200, "{verdict:?} {tally:?}");
     assert!(tally.recoveries_killed > 50 && tally.segments_max > 2 && tally.snapshots > 50, "{tally:?}");
+    assert!(tally.shelves > 50, "{tally:?}");
 }
 
 /// A durable frontier with a fault must not get through; it may fail on a promise, or on an assertion of its own.
