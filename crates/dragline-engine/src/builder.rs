@@ -230,7 +230,8 @@ impl CrawlBuilder {
     }
 
     /// Takes a frontier that was opened from a disk, with the run that is in it: the crawl goes on with that, and whatever
-    /// is committed outlives the process. Without one the frontier is in memory.
+    /// is committed outlives the process. Its clock is the crawl's, so that opening counts into how long the crawl took.
+    /// Without one the frontier is in memory.
     pub fn opened(mut self, opened: Opened) -> Self {
         self.opened = Some(opened);
         self
