@@ -112,6 +112,8 @@ fn begin(parts: &mut CrawlBuilder, placement: Placement, clock: Clock) -> Result
     let opened = match parts.opened.take() {
         Some(opened) => opened,
         None => {
+            // Nothing of it is ever fetched again, so that no lease has to wait for the disks of its sinks.
+            parts.uncommitted_max = Some(usize::MAX);
             let io = placement.io().map_err(StartError::Thread)?;
             Opened::in_memory(clock, &parts.rules, parts.run, parts.seed.unwrap_or_else(fresh_seed), io)
         }
