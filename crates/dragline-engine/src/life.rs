@@ -18,6 +18,7 @@ use dragline_core::url::Fingerprinter;
 use dragline_core::{Ticket, Time, Wall};
 use dragline_sink::Sink;
 
+use crate::clock::Clock;
 use crate::desk::Tally;
 use crate::io::Io;
 use crate::session;
@@ -27,6 +28,9 @@ use crate::start_error::{StartError, StateError};
 pub struct Opened {
     /// The frontier. Its jobs run on `io`.
     pub frontier: Box<dyn Frontier + Send>,
+    /// The clock by which it was opened, so that its times and those of the crawl are the same: the frontier was told
+    /// [`Clock::wall_start`]. The crawl goes on with it.
+    pub clock: Clock,
     /// The run that it holds.
     pub run: RunId,
     /// The run's seed, with which the fingerprints in it were made.
@@ -45,10 +49,10 @@ impl Opened {
     }
 
     /// Makes a frontier in memory, which lives once; the run's name is drawn from the seed unless it has one.
-    pub(crate) fn in_memory(rules: &CrawlRules, run: Option<RunId>, seed: u64, io: Io) -> Self {
+    pub(crate) fn in_memory(clock: Clock, rules: &CrawlRules, run: Option<RunId>, seed: u64, io: Io) -> Self {
         let frontier = Box::new(MemFrontier::new(rules.clone(), Fingerprinter::new(seed), seed));
         let run = run.unwrap_or_else(|| RunId(Chance::new(seed).fork()));
-        Self { frontier, run, seed, marks: None, io }
+        Self { frontier, clock, run, seed, marks: None, io }
     }
 }
 
@@ -74,14 +78,10 @@ impl Life {
     /// # Errors
     /// When a sink or the frontier cannot, or the sinks are not those with which the run was begun. Then no sink was
     /// rewound.
-    pub(crate) fn begin(
-        opened: Opened,
-        sinks: &mut [(Box<dyn Sink>, usize)],
-        wall: Wall,
-    ) -> Result<Self, StartError> {
-        let Opened { mut frontier, run, seed, marks, io } = opened;
+    pub(crate) fn begin(opened: Opened, sinks: &mut [(Box<dyn Sink>, usize)]) -> Result<Self, StartError> {
+        let Opened { mut frontier, clock, run, seed, marks, io } = opened;
         let tally = match marks {
-            None => first(&mut *frontier, run, sinks, wall)?,
+            None => first(&mut *frontier, run, sinks, clock.wall_start())?,
             Some(marks) => another(run, sinks, &marks)?,
         };
         Ok(Self { frontier, seed, tally, io })

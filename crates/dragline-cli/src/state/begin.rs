@@ -65,11 +65,12 @@ pub(crate) fn begin(plan: &Plan, builder: CrawlBuilder) -> Result<Begun, Fault> 
     let set_up = sinks::set_up_all(plan, &disk);
     let names = set_up.iter().map(|(sink, _)| sink.names()).collect();
     let folders = Folders { plan, disk: Arc::clone(&disk), state: plan.state_dir(), names };
+    let lock = folders.lock(Clock::start().wall_start())?;
+    // Not before the folder is ours: hosts are taken to have been asked at its zero, by whoever had the folder before.
     let clock = Clock::start();
-    let lock = folders.lock(clock.wall_start())?;
     let run = folders.run(clock.wall_start())?;
     let changes = folders.compare(&run)?;
-    let (opened, finished, stats) = folders.open(&run.meta, clock.wall_start())?;
+    let (opened, finished, stats) = folders.open(&run.meta, clock)?;
     if let Some(finished) = finished {
         return Ok(Begun::Finished(finished));
     }
@@ -146,7 +147,8 @@ impl Folders<'_> {
     }
 
     /// Recovers the frontier, and looks whether the run has ended.
-    fn open(&self, meta: &Meta, base: Wall) -> Result<(Opened, Option<Finished>, FrontierStats), Fault> {
+    fn open(&self, meta: &Meta, clock: Clock) -> Result<(Opened, Option<Finished>, FrontierStats), Fault> {
+        let base = clock.wall_start();
         let io = Io::thread().map_err(Fault::nothing_started)?;
         let background = Arc::new(io.clone());
         let options = OpenOptions::new(self.plan.rules.clone(), meta.run, meta.seed, base, background);
@@ -175,6 +177,7 @@ impl Folders<'_> {
         });
         let opened = Opened {
             frontier: Box::new(found.frontier),
+            clock,
             run: meta.run,
             seed: meta.seed,
             marks: found.marks,
