@@ -9,7 +9,7 @@ use dragline::core::frontier::{Frontier, FrontierStats, RunId};
 use dragline::core::report::grouped;
 use dragline::core::url::Fingerprinter;
 use dragline::disk::{Disk, FileDisk};
-use dragline::engine::{Clock, CrawlBuilder, Io, Opened, fresh_seed};
+use dragline::engine::{Clock, CrawlBuilder, Io, LifeCount, Opened, fresh_seed};
 use dragline::frontier::{LogFrontier, Meta, OpenOptions, Owner, StateLock, clear};
 use dragline::sink::{Earlier, FileNames, OutputError, OutputFolder};
 
@@ -70,15 +70,18 @@ pub(crate) fn begin(plan: &Plan, builder: CrawlBuilder) -> Result<Begun, Fault> 
     let clock = Clock::start();
     let run = folders.run(clock.wall_start())?;
     let changes = folders.compare(&run)?;
-    let (opened, finished, stats) = folders.open(&run.meta, clock)?;
+    let (mut opened, finished, stats) = folders.open(&run.meta, clock)?;
     if let Some(finished) = finished {
         return Ok(Begun::Finished(finished));
     }
     let folder = folders.output(&run, opened.marks.is_some())?;
-    if !changes.is_empty() {
+    let meta = if changes.is_empty() {
+        run.meta
+    } else {
         changes.iter().for_each(|change| tell(&format!("changed: {change}")));
-        folders.remember(&run)?;
-    }
+        folders.remember(&run)?
+    };
+    opened.count = Some(LifeCount::new(Arc::clone(&disk), folders.state.clone(), meta));
     let life = life(&opened, &stats);
     let watched = [plan.output.dir.clone(), folders.state];
     let builder = builder.opened(opened).watch_space(disk, watched);
@@ -124,6 +127,7 @@ impl Folders<'_> {
             run: RunId(fresh_seed()),
             seed: fresh_seed(),
             created: now.to_string(),
+            lives: 0,
             crawl: wanted.to_text(),
         };
         meta.write(&*self.disk, &self.state).map_err(of_log)?;
@@ -182,6 +186,7 @@ impl Folders<'_> {
             seed: meta.seed,
             marks: found.marks,
             io,
+            count: None,
         };
         Ok((opened, finished.flatten(), stats))
     }
@@ -198,11 +203,12 @@ impl Folders<'_> {
     }
 
     /// Keeps what is asked for now, so that the next start compares with that.
-    fn remember(&self, run: &Run) -> Result<(), Fault> {
+    fn remember(&self, run: &Run) -> Result<Meta, Fault> {
         let mut description = Description::of(self.plan);
         description.replaces = run.description.replaces;
         let meta = Meta { crawl: description.to_text(), ..run.meta.clone() };
-        meta.write(&*self.disk, &self.state).map_err(of_log)
+        meta.write(&*self.disk, &self.state).map_err(of_log)?;
+        Ok(meta)
     }
 }
 

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests: what cannot be had ends the test")]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -13,11 +13,12 @@ use dragline_core::rules::CrawlRules;
 use dragline_core::{Page, Wall};
 use dragline_disk::{Disk, FileDisk};
 use dragline_engine::{
-    Clock, Crawl, CrawlBuilder, CrawlEnd, Io, Opened, Placement, Problem, Route, RunningCrawl, StartError,
+    Clock, Crawl, CrawlBuilder, CrawlEnd, Io, LifeCount, Opened, Placement, Problem, Route, RunningCrawl,
+    StartError,
 };
 use dragline_frontier::history::History;
 use dragline_frontier::log::Log;
-use dragline_frontier::{Background, CommitBody, LogError, LogFrontier, OpenError, OpenOptions};
+use dragline_frontier::{Background, CommitBody, LogError, LogFrontier, Meta, OpenError, OpenOptions};
 use dragline_sink::{FileSink, RecordKind};
 use dragline_testkit::disk::Crash;
 use dragline_testkit::{SimDisk, SimWeb, wait_until};
@@ -49,6 +50,16 @@ impl Place {
         self.dir.join("state")
     }
 
+    /// Reads what is known of the run, or writes it down before anything else of it.
+    fn meta(&self, state: &Path) -> Result<Meta, LogError> {
+        if let Some(meta) = Meta::read(&*self.disk, state)? {
+            return Ok(meta);
+        }
+        let meta = Meta { run: RUN, seed: 5, created: String::new(), lives: 0, crawl: String::new() };
+        meta.write(&*self.disk, state)?;
+        Ok(meta)
+    }
+
     fn open(&self, io: &Io, background: Arc<dyn Background>) -> Result<Opened, OpenError> {
         let state = self.state();
         for dir in [&state, &self.dir.join("out")] {
@@ -57,11 +68,13 @@ impl Place {
                 OpenError::Log(error)
             })?;
         }
+        let meta = self.meta(&state).map_err(OpenError::Log)?;
+        let count = Some(LifeCount::new(Arc::clone(&self.disk), state.clone(), meta));
         let (clock, seed) = (Clock::start_at(Wall::from_secs(1_000_000)), 5);
         let options = OpenOptions::new(rules(), RUN, seed, clock.wall_start(), background);
         let opened = LogFrontier::open(Arc::clone(&self.disk), &state, options)?;
         let frontier = Box::new(opened.frontier);
-        Ok(Opened { frontier, clock, run: RUN, seed, marks: opened.marks, io: io.clone() })
+        Ok(Opened { frontier, clock, run: RUN, seed, marks: opened.marks, io: io.clone(), count })
     }
 
     /// Gathers the parts of a life: files of which one is numbered, and a handler that makes an item of each page.
@@ -155,6 +168,7 @@ async fn a_crawl_that_is_killed_anywhere_goes_on_and_every_record_is_there_once(
             assert_eq!(end.report.totals.starts, 1);
             break;
         }
+        let started = first.is_some();
         if let Some(end) = first {
             assert!(matches!(end.problem, Some(Problem::Storage(_))), "{end:?}");
         }
@@ -162,6 +176,7 @@ async fn a_crawl_that_is_killed_anywhere_goes_on_and_every_record_is_there_once(
         let next = disk.crash(crash, changes);
         let end = end_of(begin(&next, &web).unwrap()).await;
         check_complete(&next, &web, &end);
+        assert!(!started || end.report.totals.starts == 2, "{changes}: {:?}", end.report.totals);
         lives += end.report.totals.starts;
         again += web.fetches().len() - usize::try_from(PAGES).unwrap();
         changes += 1;
@@ -192,6 +207,36 @@ async fn a_crawl_that_was_drained_or_stopped_goes_on_in_the_next_life() {
         assert_eq!((totals.starts, totals.started_at), (2, before.started_at));
         assert!(totals.fetches > before.fetches && totals.duration > before.duration);
     }
+}
+
+#[actix_rt::test]
+async fn lives_that_were_killed_before_their_first_commit_are_counted() {
+    tokio::time::pause();
+    let (web, mut disk) = (web(1, PAGES, Duration::from_secs(10)), SimDisk::new(1));
+    for life in 0..4 {
+        let running = begin(&disk, &web).unwrap();
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        disk = disk.crash(if life % 2 == 0 { Crash::Kill } else { Crash::PowerLoss }, life);
+        drop(running);
+    }
+    let end = end_of(begin(&disk, &web).unwrap()).await;
+    assert_eq!((end.report.totals.starts, end.report.done), (5, PAGES.into()));
+}
+
+#[actix_rt::test]
+async fn a_life_that_cannot_be_noted_for_want_of_space_waits_for_it_and_is_counted() {
+    tokio::time::pause();
+    let (web, disk) = (web(1, PAGES, LATENCY), SimDisk::new(1));
+    let first = begin(&disk, &web).unwrap();
+    let disk = disk.crash(Crash::Kill, 1);
+    drop(first);
+    disk.set_free(Some(0));
+    let running = begin(&disk, &web).unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    disk.set_free(None);
+    let end = end_of(running).await;
+    check_complete(&disk, &web, &end);
+    assert_eq!(end.report.totals.starts, 2);
 }
 
 #[actix_rt::test]

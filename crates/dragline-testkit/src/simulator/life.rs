@@ -140,7 +140,7 @@ impl Stage {
         #[cfg(feature = "mutants")]
         let opened = self.mutated(opened);
         let frontier = Box::new(opened.frontier);
-        Ok(Opened { frontier, clock, run, seed: self.seed, marks: opened.marks, io })
+        Ok(Opened { frontier, clock, run, seed: self.seed, marks: opened.marks, io, count: None })
     }
 
     #[cfg(feature = "mutants")]
