@@ -20,8 +20,13 @@ use dragline::core::{CanonicalUrl, Outcome, Outlinks, Ticket, Time, Wall};
 use dragline::disk::FileDisk;
 use dragline::frontier::{Background, LogFrontier, OpenOptions};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// URLs in one offer: the links of a large page.
 const BATCH: usize = 256;
+/// Offers that are made before the first of them is given to the frontier: reading the clock costs as much as an offer.
+const MADE_AHEAD: usize = 16;
 /// Of so many offered URLs one is new.
 const OFFERED_TO_NEW: usize = 5;
 /// URLs of one host.
@@ -120,28 +125,26 @@ fn fill(frontier: &mut LogFrontier, urls: usize, commits: &mut Commits) -> Durat
     let mut last_commit = Instant::now();
     while next < urls {
         let begun = thread_cpu();
-        let from = next;
-        let known =
-            |chance: &mut Chance| usize::try_from(chance.below(from.max(1) as u64)).unwrap_or_default();
-        let numbers: Vec<usize> = (0..BATCH)
-            .map(|at| {
-                if at % OFFERED_TO_NEW == 0 {
-                    next += 1;
-                    next - 1
-                } else {
-                    known(&mut chance)
-                }
-            })
-            .collect();
-        let batch = batch(&numbers);
+        let batches: Vec<OfferBatch> =
+            (0..MADE_AHEAD).map(|_| batch(&numbers(&mut chance, &mut next))).collect();
         making += thread_cpu() - begun;
-        drop(ready(frontier.offer(Time::ZERO, batch)));
+        for batch in batches {
+            drop(ready(frontier.offer(Time::ZERO, batch)));
+        }
         if last_commit.elapsed() > Duration::from_secs(1) {
             commit(frontier, commits);
             last_commit = Instant::now();
         }
     }
     making
+}
+
+/// Draws the URLs of one offer: `next` and what follows are new, the others were offered before.
+fn numbers(chance: &mut Chance, next: &mut usize) -> Vec<usize> {
+    let from = *next;
+    let known = |chance: &mut Chance| usize::try_from(chance.below(from.max(1) as u64)).unwrap_or_default();
+    let new = |next: &mut usize| std::mem::replace(next, *next + 1);
+    (0..BATCH).map(|at| if at % OFFERED_TO_NEW == 0 { new(next) } else { known(chance) }).collect()
 }
 
 /// Leases and settles until nothing waits; returns the CPU time that went into making the answers.

@@ -55,7 +55,8 @@ fn lines(
     let runs = owner.map_or("nobody works on it".into(), |owner| {
         format!("process {} works on it since {}", owner.pid, owner.since)
     });
-    let mut lines = vec![format!("run {} begun {}: {runs}", meta.run, meta.created)];
+    let starts = counted(meta.lives.into(), "start");
+    let mut lines = vec![format!("run {} begun {}, {starts}: {runs}", meta.run, meta.created)];
     let Some(found) = found else {
         lines.push("nothing was committed yet".into());
         return Ok(lines);
@@ -98,6 +99,7 @@ fn as_json(
         "type": "status",
         "run": meta.run.to_string(),
         "created": meta.created,
+        "starts": meta.lives,
         "pid": owner.map(|owner| owner.pid),
         "since": owner.map(|owner| owner.since.clone()),
         "state_bytes": look.bytes()?,

@@ -223,14 +223,16 @@ impl CrawlBuilder {
 
     /// Sets how many settled pages may be in no durable commit, by default as many as fetches. When so many are, nothing
     /// is leased until some are committed: a crawl is no faster than this many pages in the time of a commit, and after a
-    /// crash no more than these and `pages_max` are fetched again.
+    /// crash no more than these and `pages_max` are fetched again. A crawl in memory, which never goes on, is not bound by
+    /// it; its sinks are flushed once a second.
     pub const fn uncommitted_max(mut self, pages: usize) -> Self {
         self.uncommitted_max = Some(pages);
         self
     }
 
     /// Takes a frontier that was opened from a disk, with the run that is in it: the crawl goes on with that, and whatever
-    /// is committed outlives the process. Without one the frontier is in memory.
+    /// is committed outlives the process. Its clock is the crawl's, so that opening counts into how long the crawl took.
+    /// Without one the frontier is in memory.
     pub fn opened(mut self, opened: Opened) -> Self {
         self.opened = Some(opened);
         self

@@ -75,7 +75,7 @@ impl Crawl {
     /// When no actix system runs on the calling thread.
     pub fn start(self) -> Result<RunningCrawl, StartError> {
         let mut parts = self.parts;
-        let clock = Clock::start();
+        let clock = parts.opened.as_ref().map_or_else(Clock::start, |opened| opened.clock);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let placement = parts.placement.unwrap_or_else(|| Placement::for_cores(cores));
         let lanes = lanes(parts.concurrency, parts.fetchers.unwrap_or(cores));
@@ -112,15 +112,17 @@ fn begin(parts: &mut CrawlBuilder, placement: Placement, clock: Clock) -> Result
     let opened = match parts.opened.take() {
         Some(opened) => opened,
         None => {
+            // Nothing of it is ever fetched again, so that no lease has to wait for the disks of its sinks.
+            parts.uncommitted_max = Some(usize::MAX);
             let io = placement.io().map_err(StartError::Thread)?;
-            Opened::in_memory(&parts.rules, parts.run, parts.seed.unwrap_or_else(fresh_seed), io)
+            Opened::in_memory(clock, &parts.rules, parts.run, parts.seed.unwrap_or_else(fresh_seed), io)
         }
     };
     for (folder, error) in parts.room.iter().flat_map(Room::blind) {
         let folder = folder.display();
         tracing::warn!(target: "dragline::sink", %folder, %error, "nobody knows how much is free there");
     }
-    Life::begin(opened, &mut parts.sinks, clock.wall_start())
+    Life::begin(opened, &mut parts.sinks)
 }
 
 /// What is made once for a crawl, before its actors.

@@ -1,8 +1,8 @@
 //! Begins a life of a crawl: its first, or another that goes on where the one before was cut off.
 //!
 //! ```text
-//!   first:  begin every sink --> commit 0 with their marks, durable --> actors start
-//!   later:  every sink has a mark, every mark a sink --> rewind every sink --> actors start
+//!   first:  begin every sink --> commit 0 with their marks, durable ------------------+
+//!   later:  every sink has a mark, every mark a sink --> rewind every sink -----------+--> note the life --> actors start
 //! ```
 
 use std::fmt;
@@ -15,11 +15,13 @@ use dragline_core::frontier::{Frontier, Mark, MemFrontier, RunId};
 use dragline_core::report::TOTALS_MARK;
 use dragline_core::rules::CrawlRules;
 use dragline_core::url::Fingerprinter;
-use dragline_core::{Ticket, Time, Wall};
+use dragline_core::{Ticket, Time};
 use dragline_sink::Sink;
 
+use crate::clock::Clock;
 use crate::desk::Tally;
 use crate::io::Io;
+use crate::life_count::LifeCount;
 use crate::session;
 use crate::start_error::{StartError, StateError};
 
@@ -27,6 +29,9 @@ use crate::start_error::{StartError, StateError};
 pub struct Opened {
     /// The frontier. Its jobs run on `io`.
     pub frontier: Box<dyn Frontier + Send>,
+    /// The clock by which it was opened, so that its times and those of the crawl are the same: the frontier was told
+    /// [`Clock::wall_start`]. The crawl goes on with it.
+    pub clock: Clock,
     /// The run that it holds.
     pub run: RunId,
     /// The run's seed, with which the fingerprints in it were made.
@@ -35,20 +40,23 @@ pub struct Opened {
     pub marks: Option<Vec<Mark>>,
     /// The thread of the frontier's disk, which the crawl watches and uses.
     pub io: Io,
+    /// Where this life is noted before its first commit; without it only lives that committed are counted.
+    pub count: Option<LifeCount>,
 }
 
 impl Opened {
     /// Returns how many lives the run has had before this one.
     pub fn lives(&self) -> u32 {
         let totals = self.marks.iter().flatten().find(|mark| &*mark.sink == TOTALS_MARK);
-        totals.and_then(|mark| Tally::lives(mark).ok()).unwrap_or_default()
+        let committed = totals.and_then(|mark| Tally::lives(mark).ok()).unwrap_or_default();
+        committed.max(self.count.as_ref().map_or(0, LifeCount::lives))
     }
 
     /// Makes a frontier in memory, which lives once; the run's name is drawn from the seed unless it has one.
-    pub(crate) fn in_memory(rules: &CrawlRules, run: Option<RunId>, seed: u64, io: Io) -> Self {
+    pub(crate) fn in_memory(clock: Clock, rules: &CrawlRules, run: Option<RunId>, seed: u64, io: Io) -> Self {
         let frontier = Box::new(MemFrontier::new(rules.clone(), Fingerprinter::new(seed), seed));
         let run = run.unwrap_or_else(|| RunId(Chance::new(seed).fork()));
-        Self { frontier, run, seed, marks: None, io }
+        Self { frontier, clock, run, seed, marks: None, io, count: None }
     }
 }
 
@@ -68,22 +76,22 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    /// Begins the sinks and makes the first commit durable, or rewinds the sinks to the marks of the last one. Blocks on
-    /// the disk.
+    /// Begins the sinks and makes the first commit durable, or rewinds the sinks to the marks of the last one; then notes
+    /// the life. Blocks on the disk.
     ///
     /// # Errors
     /// When a sink or the frontier cannot, or the sinks are not those with which the run was begun. Then no sink was
     /// rewound.
-    pub(crate) fn begin(
-        opened: Opened,
-        sinks: &mut [(Box<dyn Sink>, usize)],
-        wall: Wall,
-    ) -> Result<Self, StartError> {
-        let Opened { mut frontier, run, seed, marks, io } = opened;
+    pub(crate) fn begin(opened: Opened, sinks: &mut [(Box<dyn Sink>, usize)]) -> Result<Self, StartError> {
+        let lives = opened.lives();
+        let Opened { mut frontier, clock, run, seed, marks, io, count } = opened;
         let tally = match marks {
-            None => first(&mut *frontier, run, sinks, wall)?,
-            Some(marks) => another(run, sinks, &marks)?,
+            None => first(&mut *frontier, run, sinks, Tally::begin(clock.wall_start(), lives))?,
+            Some(marks) => another(run, sinks, &marks, lives)?,
         };
+        if let Some(count) = count {
+            count.note(tally.starts()).map_err(StateError::Count)?;
+        }
         Ok(Self { frontier, seed, tally, io })
     }
 }
@@ -92,9 +100,8 @@ fn first(
     frontier: &mut (dyn Frontier + Send),
     run: RunId,
     sinks: &mut [(Box<dyn Sink>, usize)],
-    wall: Wall,
+    tally: Tally,
 ) -> Result<Tally, StartError> {
-    let tally = Tally::begin(wall);
     let marks: Result<Vec<Mark>, _> = sinks.iter_mut().map(|(sink, _)| sink.begin(run)).collect();
     let mut marks = marks?;
     marks.push(tally.mark(Time::ZERO));
@@ -104,7 +111,12 @@ fn first(
     Ok(tally)
 }
 
-fn another(run: RunId, sinks: &mut [(Box<dyn Sink>, usize)], marks: &[Mark]) -> Result<Tally, StartError> {
+fn another(
+    run: RunId,
+    sinks: &mut [(Box<dyn Sink>, usize)],
+    marks: &[Mark],
+    lives: u32,
+) -> Result<Tally, StartError> {
     let of = |name: &str| marks.iter().find(|mark| &*mark.sink == name);
     let strange = |mark: &&Mark| {
         &*mark.sink != TOTALS_MARK && !sinks.iter().any(|(sink, _)| sink.name() == &*mark.sink)
@@ -116,7 +128,7 @@ fn another(run: RunId, sinks: &mut [(Box<dyn Sink>, usize)], marks: &[Mark]) -> 
         sinks.iter().map(|(sink, _)| of(sink.name()).ok_or_else(|| StateError::NewSink(sink.name().into())));
     let found: Vec<&Mark> = found.collect::<Result<_, _>>()?;
     let totals = of(TOTALS_MARK).ok_or(StateError::Totals(None))?;
-    let tally = Tally::resume(totals).map_err(|error| StateError::Totals(Some(error)))?;
+    let tally = Tally::resume(totals, lives).map_err(|error| StateError::Totals(Some(error)))?;
     for ((sink, _), mark) in sinks.iter_mut().zip(found) {
         sink.rewind(run, mark)?;
     }

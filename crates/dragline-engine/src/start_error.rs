@@ -6,6 +6,7 @@ use std::io;
 
 use dragline_core::frontier::CommitError;
 use dragline_fetch::TransportSetupError;
+use dragline_frontier::LogError;
 use dragline_sink::SinkError;
 use dragline_telemetry::prometheus;
 
@@ -31,6 +32,8 @@ pub enum StartError {
 pub enum StateError {
     /// The first commit could not be made durable. Make room, or see what is wrong with the disk, and start again.
     Commit(CommitError),
+    /// That this life has begun could not be noted. See what is wrong with the folder, and start again.
+    Count(LogError),
     /// The run was begun without this sink. Leave it out, or start over.
     NewSink(Box<str>),
     /// The run was begun with this sink. Bring it back, or start over.
@@ -67,6 +70,7 @@ impl fmt::Display for StateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Commit(_) => f.write_str("the state could not be begun"),
+            Self::Count(_) => f.write_str("the start could not be noted"),
             Self::NewSink(name) => write!(
                 f,
                 "the run was begun without the sink \"{name}\": leave it out, or start over (--fresh, or another folder)"
@@ -87,6 +91,7 @@ impl Error for StateError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Commit(error) => Some(error),
+            Self::Count(error) => Some(error),
             Self::Totals(error) => error.as_ref().map(|error| error as _),
             Self::NewSink(_) | Self::LostSink(_) => None,
         }

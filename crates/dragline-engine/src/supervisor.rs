@@ -29,7 +29,7 @@ use crate::post::{Mailbox, Post};
 use crate::room::Room;
 use crate::session::CrawlSessions;
 use crate::sink_actor::SinkActor;
-use crate::spawn::Seat;
+use crate::spawn::{Seat, Tasks};
 
 /// How often lives are checked and delays looked at.
 const WATCH_TICK: Duration = Duration::from_millis(100);
@@ -97,7 +97,8 @@ pub(crate) struct Supervisor {
     wake: Option<(Time, SpawnHandle)>,
     askers: Askers,
     /// Ended with this actor, which alone can admit them.
-    _sessions: CrawlSessions,
+    sessions: CrawlSessions,
+    tasks: Tasks,
 }
 
 impl Supervisor {
@@ -126,7 +127,8 @@ impl Supervisor {
             measuring: false,
             wake: None,
             askers: Askers::default(),
-            _sessions: parts.sessions,
+            sessions: parts.sessions,
+            tasks: Tasks::default(),
         }
     }
 
@@ -326,6 +328,7 @@ impl Actor for Supervisor {
         if let Some(seeds) = self.seeds.take() {
             self.desk.offer(self.now(), seeds);
         }
+        self.tasks.spawn(self.sessions.watch_deadlines());
         ctx.run_interval(WATCH_TICK, Self::watch);
         if self.room.is_some() {
             ctx.run_interval(SPACE_TICK, |supervisor, ctx| supervisor.measure_space(ctx));

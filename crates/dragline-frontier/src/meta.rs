@@ -1,4 +1,4 @@
-//! Keeps what a run is called, drawn from and made for, written before anything else of it.
+//! Keeps what a run is called, drawn from and made for, written before anything else of it, with the number of its lives.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ pub(crate) const META_PART_FILE: &str = "state.toml.tmp";
 /// The most bytes of the file: it holds no more than a description of the crawl.
 const META_BYTES_MAX: u64 = 16 << 20;
 
-/// What is known of a run before it begins.
+/// What is known of a run before it begins, and of each life when it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// The run's id: everything in the folder belongs to it.
@@ -26,6 +26,8 @@ pub struct Meta {
     pub seed: u64,
     /// When it was created, as RFC 3339 text.
     pub created: String,
+    /// How many of its lives have begun. Those that were killed before their first commit left no other trace.
+    pub lives: u32,
     /// What it crawls, in the caller's words, to be compared with what is asked for at a later start.
     pub crawl: String,
 }
@@ -38,6 +40,7 @@ struct Text {
     run: String,
     seed: String,
     created: String,
+    lives: u32,
     crawl: String,
     checksum: String,
 }
@@ -86,7 +89,7 @@ impl Meta {
     /// Writes the file, durable when it returns, and the folder if it is missing.
     ///
     /// # Errors
-    /// When it cannot be written; the folder then holds no run. When the description is too long.
+    /// When it cannot be written; the folder then holds what it held before. When the description is too long.
     pub fn write(&self, disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
         let path = dir.join(META_FILE);
         let text = toml::to_string(&Text::of(self)).map_err(|error| LogError::Io {
@@ -118,6 +121,7 @@ impl Text {
             run: meta.run.to_string(),
             seed: format!("{:016x}", meta.seed),
             created: meta.created.clone(),
+            lives: meta.lives,
             crawl: meta.crawl.clone(),
             checksum: String::new(),
         };
@@ -131,13 +135,14 @@ impl Text {
         }
         let run = RunId(u64::from_str_radix(&self.run, 16).ok()?);
         let seed = u64::from_str_radix(&self.seed, 16).ok()?;
-        Some(Meta { run, seed, created: self.created, crawl: self.crawl })
+        Some(Meta { run, seed, created: self.created, lives: self.lives, crawl: self.crawl })
     }
 
     /// One wrong digit of the seed would make every URL unknown, so that text which can be read is not enough.
     fn expected_checksum(&self) -> String {
-        let Self { version, run, seed, created, crawl, checksum: _ } = self;
-        format!("{:08x}", crc32c::crc32c(format!("{version}\n{run}\n{seed}\n{created}\n{crawl}").as_bytes()))
+        let Self { version, run, seed, created, lives, crawl, checksum: _ } = self;
+        let text = format!("{version}\n{run}\n{seed}\n{created}\n{lives}\n{crawl}");
+        format!("{:08x}", crc32c::crc32c(text.as_bytes()))
     }
 }
 
@@ -162,6 +167,7 @@ mod tests {
             run: RunId(0xfedc_ba98_7654_3210),
             seed: u64::MAX,
             created: "2026-11-29T00:26:00Z".to_owned(),
+            lives: 3,
             crawl: "seeds = [\"https://a.example/\"]\nscope = \"host\"\n".to_owned(),
         }
     }

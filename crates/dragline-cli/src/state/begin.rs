@@ -9,7 +9,7 @@ use dragline::core::frontier::{Frontier, FrontierStats, RunId};
 use dragline::core::report::grouped;
 use dragline::core::url::Fingerprinter;
 use dragline::disk::{Disk, FileDisk};
-use dragline::engine::{Clock, CrawlBuilder, Io, Opened, fresh_seed};
+use dragline::engine::{Clock, CrawlBuilder, Io, LifeCount, Opened, fresh_seed};
 use dragline::frontier::{LogFrontier, Meta, OpenOptions, Owner, StateLock, clear};
 use dragline::sink::{Earlier, FileNames, OutputError, OutputFolder};
 
@@ -65,19 +65,23 @@ pub(crate) fn begin(plan: &Plan, builder: CrawlBuilder) -> Result<Begun, Fault> 
     let set_up = sinks::set_up_all(plan, &disk);
     let names = set_up.iter().map(|(sink, _)| sink.names()).collect();
     let folders = Folders { plan, disk: Arc::clone(&disk), state: plan.state_dir(), names };
+    let lock = folders.lock(Clock::start().wall_start())?;
+    // Not before the folder is ours: hosts are taken to have been asked at its zero, by whoever had the folder before.
     let clock = Clock::start();
-    let lock = folders.lock(clock.wall_start())?;
     let run = folders.run(clock.wall_start())?;
     let changes = folders.compare(&run)?;
-    let (opened, finished, stats) = folders.open(&run.meta, clock.wall_start())?;
+    let (mut opened, finished, stats) = folders.open(&run.meta, clock)?;
     if let Some(finished) = finished {
         return Ok(Begun::Finished(finished));
     }
     let folder = folders.output(&run, opened.marks.is_some())?;
-    if !changes.is_empty() {
+    let meta = if changes.is_empty() {
+        run.meta
+    } else {
         changes.iter().for_each(|change| tell(&format!("changed: {change}")));
-        folders.remember(&run)?;
-    }
+        folders.remember(&run)?
+    };
+    opened.count = Some(LifeCount::new(Arc::clone(&disk), folders.state.clone(), meta));
     let life = life(&opened, &stats);
     let watched = [plan.output.dir.clone(), folders.state];
     let builder = builder.opened(opened).watch_space(disk, watched);
@@ -123,6 +127,7 @@ impl Folders<'_> {
             run: RunId(fresh_seed()),
             seed: fresh_seed(),
             created: now.to_string(),
+            lives: 0,
             crawl: wanted.to_text(),
         };
         meta.write(&*self.disk, &self.state).map_err(of_log)?;
@@ -146,7 +151,8 @@ impl Folders<'_> {
     }
 
     /// Recovers the frontier, and looks whether the run has ended.
-    fn open(&self, meta: &Meta, base: Wall) -> Result<(Opened, Option<Finished>, FrontierStats), Fault> {
+    fn open(&self, meta: &Meta, clock: Clock) -> Result<(Opened, Option<Finished>, FrontierStats), Fault> {
+        let base = clock.wall_start();
         let io = Io::thread().map_err(Fault::nothing_started)?;
         let background = Arc::new(io.clone());
         let options = OpenOptions::new(self.plan.rules.clone(), meta.run, meta.seed, base, background);
@@ -175,10 +181,12 @@ impl Folders<'_> {
         });
         let opened = Opened {
             frontier: Box::new(found.frontier),
+            clock,
             run: meta.run,
             seed: meta.seed,
             marks: found.marks,
             io,
+            count: None,
         };
         Ok((opened, finished.flatten(), stats))
     }
@@ -195,11 +203,12 @@ impl Folders<'_> {
     }
 
     /// Keeps what is asked for now, so that the next start compares with that.
-    fn remember(&self, run: &Run) -> Result<(), Fault> {
+    fn remember(&self, run: &Run) -> Result<Meta, Fault> {
         let mut description = Description::of(self.plan);
         description.replaces = run.description.replaces;
         let meta = Meta { crawl: description.to_text(), ..run.meta.clone() };
-        meta.write(&*self.disk, &self.state).map_err(of_log)
+        meta.write(&*self.disk, &self.state).map_err(of_log)?;
+        Ok(meta)
     }
 }
 

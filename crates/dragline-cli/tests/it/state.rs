@@ -82,6 +82,27 @@ fn a_fresh_start_fetches_everything_again() {
 }
 
 #[test]
+fn a_life_that_was_killed_before_its_first_commit_is_counted() {
+    let place = Place::new();
+    let site = Site::new().on("/", Reply::html("<title>t</title>")).delay(Duration::from_millis(500));
+    let server = Server::start(site).expect("a loopback port is free");
+    let url = server.url("/").to_string();
+    for _ in 0..3 {
+        let asked = server.log().count();
+        let mut crawl = place.start_crawl(&[&url]);
+        assert!(wait_until(PATIENCE, || server.log().count() > asked), "{}", crawl.stderr());
+        assert!(crawl.kill_after(Duration::ZERO), "{}", crawl.stderr());
+    }
+    place.crawl(&[&url]).assert(0, &["resuming run ", "(life 4)", " in 4 starts", "finished: "]);
+    assert_eq!(place.results().count("starts"), 4);
+    let status = place.run(&["status", "--out=out", "--json"]);
+    let status: Value = serde_json::from_str(&status.stdout).unwrap_or_else(|_| panic!("{status}"));
+    assert_eq!(status["starts"], 4);
+    place.crawl(&[&url]).assert(0, &["finished on 20"]);
+    assert_eq!(place.results().count("starts"), 4, "a start that has nothing to do is no life");
+}
+
+#[test]
 fn another_output_folder_and_other_sinks_are_refused_by_name() {
     let (place, server) = (Place::new(), site());
     begin(&place, &server, &["--state=kept"]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::hosts::HostId;
 use super::mem::MemFrontier;
 use super::queue::Entry;
-use super::seen::Standing;
+use super::seen::{Standing, WINDOW};
 use super::state::{UrlMove, UrlRecord, UrlState};
 use super::types::{OfferBatch, OfferReport, OfferSource, Skipped};
 use crate::decision::Decision;
@@ -13,9 +13,6 @@ use crate::disposition::{Disposition, LinkRefusal, SkipReason};
 use crate::time::Time;
 use crate::traps;
 use crate::url::{CanonicalUrl, Fingerprint};
-
-/// URLs whose places in the seen set are touched together: as many as memory fetches side by side.
-const WINDOW: usize = 16;
 
 /// Bytes of a URL that waits in memory, its text included; measured, rounded up.
 const URL_BYTES: usize = 512;

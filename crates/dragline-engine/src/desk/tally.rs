@@ -32,20 +32,21 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Begins to count, in the first life of a crawl.
-    pub(crate) fn begin(began: Wall) -> Self {
+    /// Begins to count; `lives` were there before and left nothing.
+    pub(crate) fn begin(began: Wall, lives: u32) -> Self {
         let mut tally = Self { began_micros: began.as_micros(), ..Self::default() };
-        tally.totals.starts = 1;
+        tally.totals.starts = lives.saturating_add(1);
         tally
     }
 
-    /// Goes on counting where a mark of an earlier life left off.
+    /// Goes on counting where a mark of an earlier life left off; at least `lives` were there before, some of which may
+    /// have left no mark.
     ///
     /// # Errors
     /// When it is no mark of a tally.
-    pub(crate) fn resume(mark: &Mark) -> Result<Self, serde_json::Error> {
+    pub(crate) fn resume(mark: &Mark, lives: u32) -> Result<Self, serde_json::Error> {
         let mut tally: Self = serde_json::from_str(&mark.position)?;
-        tally.totals.starts = tally.totals.starts.saturating_add(1);
+        tally.totals.starts = tally.totals.starts.max(lives).saturating_add(1);
         // What each sink only counted is in its own mark.
         tally.totals.skipped_not_listed = 0;
         Ok(tally)
@@ -58,6 +59,11 @@ impl Tally {
     pub(crate) fn lives(mark: &Mark) -> Result<u32, serde_json::Error> {
         let tally: Self = serde_json::from_str(&mark.position)?;
         Ok(tally.totals.starts)
+    }
+
+    /// Returns how many lives there were, this one included.
+    pub(crate) const fn starts(&self) -> u32 {
+        self.totals.starts
     }
 
     /// Returns the mark of everything counted until `now`.
@@ -127,12 +133,12 @@ mod tests {
     #[test]
     fn counts_and_times_go_on_in_the_next_life() {
         let began = Wall::from_micros(1_795_194_003_000_001);
-        let first = lived(Tally::begin(began));
+        let first = lived(Tally::begin(began, 0));
         let mark = first.mark(Time::from_micros(2_000_003));
         assert_eq!(&*mark.sink, "totals");
         assert_eq!(Tally::lives(&mark).unwrap(), 1);
-        let second = lived(Tally::resume(&mark).unwrap());
-        let third = Tally::resume(&second.mark(Time::from_secs(10))).unwrap();
+        let second = lived(Tally::resume(&mark, 1).unwrap());
+        let third = Tally::resume(&second.mark(Time::from_secs(10)), 2).unwrap();
         let totals = third.totals(Time::from_secs(1));
         assert_eq!((totals.starts, totals.fetches, totals.items), (3, 10, 14));
         assert_eq!((totals.started_at, totals.duration), (began, Duration::from_micros(13_000_003)));
@@ -141,8 +147,20 @@ mod tests {
     }
 
     #[test]
+    fn lives_that_left_no_mark_are_counted() {
+        let mark = Tally::begin(Wall::default(), 2).mark(Time::ZERO);
+        let check = |lives: u32, expected: u32| {
+            assert_eq!(Tally::resume(&mark, lives).unwrap().starts(), expected, "{lives} were noted");
+        };
+        check(0, 4);
+        check(3, 4);
+        check(5, 6);
+        check(u32::MAX, u32::MAX);
+    }
+
+    #[test]
     fn lists_have_a_cap_and_texts_too() {
-        let mut tally = Tally::begin(Wall::default());
+        let mut tally = Tally::begin(Wall::default(), 0);
         (0..JOINED_MAX + 3).for_each(|number| tally.join(number.to_string().into()));
         (0..99).for_each(|_| tally.seed_fault(&"ü".repeat(9_999)));
         assert_eq!((tally.joined().len(), tally.totals.joined_not_listed), (JOINED_MAX, 3));
@@ -154,7 +172,7 @@ mod tests {
     fn what_is_no_mark_of_a_tally_is_refused() {
         let check = |position: &str| {
             let mark = Mark { sink: TOTALS_MARK.into(), position: position.into() };
-            assert!(Tally::resume(&mark).is_err(), "{position}");
+            assert!(Tally::resume(&mark, 0).is_err(), "{position}");
         };
         check("");
         check("open 0 0 0 out/pages.jsonl");

@@ -1,4 +1,4 @@
-//! Runs the lanes of a session on one arbiter, as many as are wanted, and ends what waited too long for one.
+//! Runs the lanes of a session on one arbiter, as many as are wanted.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -29,24 +29,13 @@ pub(super) struct Standing {
 /// Dropping it ends its lanes; what they ran ends `crashed`.
 pub(super) async fn serve(hub: Arc<Hub>, follower: Follower, standing: Standing) {
     let mut lanes = Tasks::default();
-    let (mut started, mut asleep_until) = (0, None);
+    let mut started = 0;
     loop {
-        let next = poll_fn(|cx| hub.poll_errand(started, asleep_until, hub.clock.now(), cx));
-        let errand = match asleep_until {
-            None => next.await,
-            Some(at) => match tokio::time::timeout(at - hub.clock.now(), next).await {
-                Ok(errand) => errand,
-                Err(_) => {
-                    asleep_until = None;
-                    continue;
-                }
-            },
-        };
-        errand.expired.iter().for_each(Call::expire);
+        let errand = poll_fn(|cx| hub.poll_errand(started, cx)).await;
         for lane in errand.start.clone() {
             lanes.spawn(run_lane(Arc::clone(&hub), follower.clone(), standing.clone(), lane));
         }
-        (started, asleep_until) = (errand.start.end, errand.wake_at);
+        started = errand.start.end;
         if errand.is_over {
             return;
         }

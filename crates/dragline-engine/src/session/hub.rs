@@ -41,8 +41,10 @@ struct Line {
     lanes: usize,
     lanes_max: usize,
     clerk: Option<Waker>,
-    /// When the clerk looks again by itself.
-    clerk_wakes: Time,
+    /// Who ends what waits too long, unless a timer of its own is due before.
+    watch: Option<Waker>,
+    /// When that timer is due.
+    watch_wakes: Time,
     life: Life,
     /// Those who wait for the end.
     closers: Vec<Waker>,
@@ -71,12 +73,16 @@ pub(super) struct HubParts {
 pub(super) struct Errand {
     /// Lanes to start, by number.
     pub(super) start: std::ops::Range<usize>,
+    /// Whether nothing will ever be to do again.
+    pub(super) is_over: bool,
+}
+
+/// What a look at the deadlines of those who wait has found.
+pub(super) struct Overdue {
     /// Calls whose deadline passed in the line.
     pub(super) expired: Vec<Arc<Call>>,
     /// When to look again.
     pub(super) wake_at: Option<Time>,
-    /// Whether nothing will ever be to do again.
-    pub(super) is_over: bool,
 }
 
 impl Hub {
@@ -89,7 +95,8 @@ impl Hub {
             lanes: 0,
             lanes_max,
             clerk: None,
-            clerk_wakes: Time::MAX,
+            watch: None,
+            watch_wakes: Time::MAX,
             life: Life::Open,
             closers: Vec::new(),
         };
@@ -187,13 +194,13 @@ impl Hub {
                 line.lanes += 1;
                 line.clerk.take()
             }
-            None if deadline < line.clerk_wakes => line.clerk.take(),
             None => None,
         };
+        // Also for what a lane was woken for: its thread may be busy, or gone. The timer goes on when the call has been
+        // taken, so that of many calls with one deadline few wake anybody here.
+        let watch = if deadline < line.watch_wakes { line.watch.take() } else { None };
         drop(line);
-        if let Some(woken) = woken {
-            woken.wake();
-        }
+        woken.into_iter().chain(watch).for_each(Waker::wake);
         Ok(turn)
     }
 
@@ -253,29 +260,35 @@ impl Hub {
         }
     }
 
-    /// Tells the clerk what to do at `now`; its waker is kept for the next time.
-    pub(super) fn poll_errand(
-        &self,
-        started: usize,
-        asleep_until: Option<Time>,
-        now: Time,
-        cx: &Context<'_>,
-    ) -> Poll<Errand> {
+    /// Tells the clerk what to do; its waker is kept for the next time.
+    pub(super) fn poll_errand(&self, started: usize, cx: &Context<'_>) -> Poll<Errand> {
         let mut line = self.lock();
-        let expired: Vec<Arc<Call>> = std::iter::from_fn(|| line.waiting.expired(now)).collect();
         let start = started..line.lanes.max(started);
         let is_busy = line.running.iter().any(Option::is_some);
         let is_over = line.life != Life::Open && line.waiting.is_empty() && !is_busy;
-        // Only what finds no lane can miss its deadline in the line.
-        let wake_at = line.waiting.next_deadline();
-        line.clerk_wakes = wake_at.unwrap_or(Time::MAX);
         let places = start.end.max(line.running.len());
         line.running.resize_with(places, || None);
         line.clerk = Some(cx.waker().clone());
-        if expired.is_empty() && start.is_empty() && !is_over && wake_at == asleep_until {
+        if start.is_empty() && !is_over { Poll::Pending } else { Poll::Ready(Errand { start, is_over }) }
+    }
+
+    /// Takes those whose deadline has passed at `now`, or has `cx` woken when one would pass before `asleep_until`.
+    pub(super) fn poll_overdue(
+        &self,
+        asleep_until: Option<Time>,
+        now: Time,
+        cx: &Context<'_>,
+    ) -> Poll<Overdue> {
+        let mut line = self.lock();
+        let expired: Vec<Arc<Call>> = std::iter::from_fn(|| line.waiting.expired(now)).collect();
+        let next = line.waiting.next_deadline();
+        let wake_at = next.into_iter().chain(asleep_until).min();
+        line.watch_wakes = wake_at.unwrap_or(Time::MAX);
+        line.watch = Some(cx.waker().clone());
+        if expired.is_empty() && wake_at == asleep_until {
             return Poll::Pending;
         }
-        Poll::Ready(Errand { start, expired, wake_at, is_over })
+        Poll::Ready(Overdue { expired, wake_at })
     }
 
     /// Starts nothing more; what was started goes on.

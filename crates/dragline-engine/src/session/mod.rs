@@ -31,6 +31,7 @@ mod hub;
 mod in_process;
 mod mapped;
 mod of_crawl;
+mod overdue;
 mod request;
 mod response;
 mod seat;

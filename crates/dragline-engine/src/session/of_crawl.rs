@@ -1,6 +1,7 @@
 //! Gives a crawl its sessions: they share its hosts, robots.txt, connections and metrics, and end with it.
 
 use std::fmt;
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
@@ -14,6 +15,7 @@ use super::crew::{self, Standing};
 use super::executor::Executor;
 use super::front::{Defaults, Session};
 use super::hub::{Hub, HubParts};
+use super::overdue;
 use crate::clock::Clock;
 use crate::fetcher::FetcherParts;
 use crate::follow::{CrawlGate, FollowOptions, Follower, FollowerParts};
@@ -46,6 +48,15 @@ impl CrawlSessions {
     /// Tells what was not known before the crawl began.
     pub(crate) fn begin(&self, telemetry: &Arc<Telemetry>, log_urls: LoggedUrls, lanes_max: usize) {
         self.0.begin(telemetry, log_urls, lanes_max);
+    }
+
+    /// Ends what waits for a lane beyond its deadline, for ever: on the thread of the supervisor, since that of the fetcher
+    /// may be busy, or gone until it is started again.
+    ///
+    /// # Cancel safety
+    /// Dropping it lets calls wait until a lane is free.
+    pub(crate) fn watch_deadlines(&self) -> impl Future<Output = ()> + use<> {
+        overdue::watch(Arc::clone(&self.0))
     }
 
     /// Returns what a fetcher needs to carry out its part.

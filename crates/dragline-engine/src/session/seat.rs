@@ -12,6 +12,7 @@ use super::build_error::SessionBuildError;
 use super::crew::{self, Standing};
 use super::front::Defaults;
 use super::hub::Hub;
+use super::overdue;
 use crate::clock::Clock;
 use crate::follow::{Follower, FollowerParts};
 use crate::spawn::{self, Tasks};
@@ -68,6 +69,8 @@ impl Seat {
             telemetry: self.hub.telemetry().cloned(),
             seed: self.seed,
         });
+        let mut tasks = Tasks::default();
+        tasks.spawn(overdue::watch(Arc::clone(&self.hub)));
         crew::serve(self.hub, follower, Standing::default()).await;
     }
 }

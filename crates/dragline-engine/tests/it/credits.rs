@@ -42,6 +42,15 @@ async fn one_credit_on_every_edge_is_enough() {
 }
 
 #[actix_rt::test]
+async fn a_crawl_in_memory_flushes_its_sinks_once_a_second_whatever_may_be_uncommitted() {
+    let (web, sink) = (web(2, 60, Duration::from_millis(300)), MemSink::default());
+    let (end, _) = run(crawl(&web, 2, &sink).uncommitted_max(1)).await;
+    check_finished(&end, &sink);
+    let (seconds, flushes) = (end.report.totals.duration.as_secs(), sink.flushes().len());
+    assert!(seconds > 2 && flushes <= usize::try_from(seconds).unwrap() + 1, "{flushes} in {seconds} s");
+}
+
+#[actix_rt::test]
 async fn a_page_with_more_links_than_any_buffer_does_not_block() {
     let links: Vec<String> = (1..=5_000).map(|number| format!("/{number}")).collect();
     let links: Vec<&str> = links.iter().map(String::as_str).collect();

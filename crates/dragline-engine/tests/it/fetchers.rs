@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use dragline_core::Outcome;
 use dragline_core::fetch::FetchRequest;
 use dragline_engine::Problem;
 use dragline_fetch::{Transport, TransportFactory, transport::Fetching};
 use dragline_testkit::{SimReply, SimWeb};
 
-use crate::support::{MemSink, check_accounts, check_finished, crawl, metric, run, web};
+use tokio::time::Instant;
+
+use crate::support::{MemSink, check_accounts, check_finished, crawl, end_of, metric, run, start, web};
 
 const RESTARTS: &str = "dragline_actor_restarts_total{actor=\"fetcher\"}";
 
@@ -74,6 +77,11 @@ impl Transport for FlawedTransport {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the paused clock of the test")]
+fn now() -> Instant {
+    Instant::now()
+}
+
 fn flawed(web: &SimWeb, flaw: Flaw) -> Arc<Flawed> {
     Arc::new(Flawed { web: web.clone(), flaw, opened: AtomicUsize::new(0) })
 }
@@ -86,6 +94,24 @@ async fn a_fetcher_that_does_not_open_at_first_is_started_again() {
     check_finished(&end, &sink);
     assert_eq!(end.report.done, 80);
     assert_eq!(metric(&handle.gather().await.unwrap(), RESTARTS), 3.0);
+}
+
+#[actix_rt::test]
+async fn the_deadline_of_a_session_holds_while_its_fetcher_is_dead() {
+    let (web, sink) = (web(1, 20, Duration::from_millis(200)), MemSink::default());
+    let builder = crawl(&web, 1, &sink).transport(flawed(&web, Flaw::Open(3)));
+    let session = builder.session();
+    let running = start(builder);
+    let (began, deadline) = (now(), Duration::from_millis(50));
+    let late = session.get("http://h0.test/19").deadline(deadline).start();
+    let patient = session.get("http://h0.test/19").start();
+    let error = late.await.unwrap_err();
+    assert_eq!(error.outcome(), Some(Outcome::Timeout), "{error}");
+    let waited = now() - began;
+    assert!((deadline..deadline * 2).contains(&waited), "answered after {waited:?}");
+    assert_eq!(patient.await.unwrap().status(), 200, "what can wait is fetched once there is a fetcher");
+    assert!(now() - began > deadline * 2, "the fetcher was dead beyond the deadline");
+    check_finished(&end_of(running).await, &sink);
 }
 
 #[actix_rt::test]

@@ -3,19 +3,22 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests: what cannot be had ends the test")]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use dragline_core::frontier::{Drain, Mark, RunId};
+use dragline_core::frontier::{Drain, Mark, Past, RunId};
 use dragline_core::rules::CrawlRules;
 use dragline_core::{Page, Wall};
 use dragline_disk::{Disk, FileDisk};
 use dragline_engine::{
-    Crawl, CrawlBuilder, CrawlEnd, Io, Opened, Placement, Problem, Route, RunningCrawl, StartError,
+    Clock, Crawl, CrawlBuilder, CrawlEnd, Io, LifeCount, Opened, Placement, Problem, Route, RunningCrawl,
+    StartError,
 };
-use dragline_frontier::{Background, LogError, LogFrontier, OpenError, OpenOptions};
+use dragline_frontier::history::History;
+use dragline_frontier::log::Log;
+use dragline_frontier::{Background, CommitBody, LogError, LogFrontier, Meta, OpenError, OpenOptions};
 use dragline_sink::{FileSink, RecordKind};
 use dragline_testkit::disk::Crash;
 use dragline_testkit::{SimDisk, SimWeb, wait_until};
@@ -43,19 +46,35 @@ impl Place {
         FileSink::jsonl(Arc::clone(&self.disk), self.dir.join("out").join(name), kind)
     }
 
+    fn state(&self) -> PathBuf {
+        self.dir.join("state")
+    }
+
+    /// Reads what is known of the run, or writes it down before anything else of it.
+    fn meta(&self, state: &Path) -> Result<Meta, LogError> {
+        if let Some(meta) = Meta::read(&*self.disk, state)? {
+            return Ok(meta);
+        }
+        let meta = Meta { run: RUN, seed: 5, created: String::new(), lives: 0, crawl: String::new() };
+        meta.write(&*self.disk, state)?;
+        Ok(meta)
+    }
+
     fn open(&self, io: &Io, background: Arc<dyn Background>) -> Result<Opened, OpenError> {
-        let state = self.dir.join("state");
+        let state = self.state();
         for dir in [&state, &self.dir.join("out")] {
             self.disk.create_dir(dir).map_err(|error| {
                 let error = LogError::from_io(dir, "create", error);
                 OpenError::Log(error)
             })?;
         }
-        let seed = 5;
-        let options = OpenOptions::new(rules(), RUN, seed, Wall::from_secs(1_000_000), background);
+        let meta = self.meta(&state).map_err(OpenError::Log)?;
+        let count = Some(LifeCount::new(Arc::clone(&self.disk), state.clone(), meta));
+        let (clock, seed) = (Clock::start_at(Wall::from_secs(1_000_000)), 5);
+        let options = OpenOptions::new(rules(), RUN, seed, clock.wall_start(), background);
         let opened = LogFrontier::open(Arc::clone(&self.disk), &state, options)?;
         let frontier = Box::new(opened.frontier);
-        Ok(Opened { frontier, run: RUN, seed, marks: opened.marks, io: io.clone() })
+        Ok(Opened { frontier, clock, run: RUN, seed, marks: opened.marks, io: io.clone(), count })
     }
 
     /// Gathers the parts of a life: files of which one is numbered, and a handler that makes an item of each page.
@@ -149,6 +168,7 @@ async fn a_crawl_that_is_killed_anywhere_goes_on_and_every_record_is_there_once(
             assert_eq!(end.report.totals.starts, 1);
             break;
         }
+        let started = first.is_some();
         if let Some(end) = first {
             assert!(matches!(end.problem, Some(Problem::Storage(_))), "{end:?}");
         }
@@ -156,6 +176,7 @@ async fn a_crawl_that_is_killed_anywhere_goes_on_and_every_record_is_there_once(
         let next = disk.crash(crash, changes);
         let end = end_of(begin(&next, &web).unwrap()).await;
         check_complete(&next, &web, &end);
+        assert!(!started || end.report.totals.starts == 2, "{changes}: {:?}", end.report.totals);
         lives += end.report.totals.starts;
         again += web.fetches().len() - usize::try_from(PAGES).unwrap();
         changes += 1;
@@ -186,6 +207,66 @@ async fn a_crawl_that_was_drained_or_stopped_goes_on_in_the_next_life() {
         assert_eq!((totals.starts, totals.started_at), (2, before.started_at));
         assert!(totals.fetches > before.fetches && totals.duration > before.duration);
     }
+}
+
+#[actix_rt::test]
+async fn lives_that_were_killed_before_their_first_commit_are_counted() {
+    tokio::time::pause();
+    let (web, mut disk) = (web(1, PAGES, Duration::from_secs(10)), SimDisk::new(1));
+    for life in 0..4 {
+        let running = begin(&disk, &web).unwrap();
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        disk = disk.crash(if life % 2 == 0 { Crash::Kill } else { Crash::PowerLoss }, life);
+        drop(running);
+    }
+    let end = end_of(begin(&disk, &web).unwrap()).await;
+    assert_eq!((end.report.totals.starts, end.report.done), (5, PAGES.into()));
+}
+
+#[actix_rt::test]
+async fn a_life_that_cannot_be_noted_for_want_of_space_waits_for_it_and_is_counted() {
+    tokio::time::pause();
+    let (web, disk) = (web(1, PAGES, LATENCY), SimDisk::new(1));
+    let first = begin(&disk, &web).unwrap();
+    let disk = disk.crash(Crash::Kill, 1);
+    drop(first);
+    disk.set_free(Some(0));
+    let running = begin(&disk, &web).unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    disk.set_free(None);
+    let end = end_of(running).await;
+    check_complete(&disk, &web, &end);
+    assert_eq!(end.report.totals.starts, 2);
+}
+
+#[actix_rt::test]
+async fn however_long_opening_took_all_times_are_of_one_clock() {
+    tokio::time::pause();
+    let (web, disk) = (web(1, PAGES, LATENCY), SimDisk::new(1));
+    let (place, io) = (Place::on(&disk), Io::inline());
+    let opened = place.open(&io, Arc::new(io.clone())).unwrap();
+    let clock = opened.clock;
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    let before = clock.wall();
+    let end = end_of(place.crawl(&web, opened).build().unwrap().start().unwrap()).await;
+    let after = clock.wall();
+    check_complete(&disk, &web, &end);
+    let totals = &end.report.totals;
+    assert_eq!(totals.started_at, clock.wall_start());
+    assert!(before <= totals.started_at + totals.duration && totals.started_at + totals.duration <= after);
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let commit = Log::inspect(Arc::clone(&shared), &place.state(), RUN).unwrap().commit.unwrap();
+    let body = CommitBody::decode(&commit.body).unwrap();
+    let mut fetched = 0;
+    for entry in History::inspect(shared, &place.state(), RUN, body.history).scan(0).unwrap() {
+        let past = Past::read(&entry.unwrap().payload).unwrap();
+        assert!((before..=after).contains(&past.at), "{past:?}");
+        if let Some(visit) = past.visit {
+            assert!(before + LATENCY <= visit.at && visit.at <= past.at, "{visit:?} {:?}", past.at);
+            fetched += 1;
+        }
+    }
+    assert_eq!(fetched, PAGES);
 }
 
 #[actix_rt::test]

@@ -9,12 +9,17 @@
 //!    sealed                     sorted; derived             open: its index is in memory
 //! ```
 //!
+//! A block has the fingerprints of its entries first and then what they hold, compressed as one: neighbours have most of
+//! their text in common.
+//!
 //! It is committed like a sink: [`History::flush`] makes durable what was appended and returns a [`HistoryMark`], and
 //! [`History::open`] rewinds to the mark of the last commit. Nothing of it is ever retired.
 
+mod block;
 mod entry;
 mod index;
 mod mark;
+mod pack;
 mod rewind;
 mod scan;
 mod segment;

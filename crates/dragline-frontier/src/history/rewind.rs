@@ -63,7 +63,7 @@ fn check(
     if mark.segment == 0 {
         return Ok(Vec::new());
     }
-    let (rows, next) = SegmentReader::open(disk, dir, run, mark.segment, Some(mark.bytes))?.fingerprints()?;
+    let (rows, next) = SegmentReader::open(disk, dir, run, mark.segment, Some(mark.bytes))?.rows()?;
     if next != mark.next {
         let path = history_path(dir, mark.segment);
         return Err(LogError::damaged(&path, mark.bytes, "its entries are not those of the mark"));

@@ -70,7 +70,7 @@ impl HistoryScan {
                 Some(block) => {
                     self.next = self.next.saturating_add(block.header.count.into());
                     if self.next > self.from {
-                        let mut entries = block.entries();
+                        let mut entries = block.entries()?;
                         entries.retain(|entry| entry.number >= self.from);
                         self.block = entries.into_iter();
                     }

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use dragline_core::frontier::RunId;
 use dragline_disk::Disk;
 
-use super::entry::{HistoryEntry, split};
+use super::block::Entries;
+use super::entry::HistoryEntry;
+use super::index::{Row, row_of};
+use super::pack::Unpacker;
 use crate::error::LogError;
 use crate::file::{
     BLOCK_HEADER_BYTES, BlockAt, BlockHeader, FileKind, HEADER_BYTES, PIECE_BYTES, Pieces, name_of,
@@ -14,13 +17,16 @@ use crate::file::{
 
 /// How the names of segments begin.
 pub(crate) const HISTORY_PREFIX: &str = "history";
-/// Bytes that are read at once where a single block is wanted: most blocks with their header.
-const SINGLE_BLOCK_BYTES: usize = 20 << 10;
+/// Bytes that are read at once where a single block is wanted: most of the compressed ones with their header.
+const SINGLE_BLOCK_BYTES: usize = 12 << 10;
+
+const OTHER_ENTRIES: &str = "a block of other entries";
 
 /// A segment that is read.
 #[derive(Debug)]
 pub(super) struct SegmentReader {
     pieces: Pieces,
+    unpacker: Unpacker,
     run: RunId,
     at: u64,
     /// The number of the first entry.
@@ -31,7 +37,9 @@ pub(super) struct SegmentReader {
 pub(super) struct BlockOf<'a> {
     pub(super) offset: u64,
     pub(super) header: BlockHeader,
-    entries: Vec<(u64, &'a [u8])>,
+    entries: Entries<'a>,
+    unpacker: &'a mut Unpacker,
+    path: PathBuf,
 }
 
 /// Returns the path of a segment.
@@ -90,7 +98,10 @@ impl SegmentReader {
             pieces.end_at(expected);
         }
         match pieces.header(FileKind::History, run, segment.into())? {
-            Ok(header) => Ok(Self { pieces, run, at: HEADER_BYTES as u64, first: header.first }),
+            Ok(header) => {
+                let (unpacker, at) = (Unpacker::default(), HEADER_BYTES as u64);
+                Ok(Self { pieces, unpacker, run, at, first: header.first })
+            }
             Err(what) => Err(LogError::damaged(&path, 0, what)),
         }
     }
@@ -135,21 +146,21 @@ impl SegmentReader {
         Err(LogError::damaged(self.pieces.path(), offset, what))
     }
 
-    /// Splits a block that was proved already.
+    /// Takes a block apart that was proved already.
     fn lend(&mut self, offset: u64, header: BlockHeader) -> Result<BlockOf<'_>, LogError> {
         let path = self.pieces.path().to_owned();
         let payload = self.pieces.get(offset + BLOCK_HEADER_BYTES as u64, header.bytes as usize)?;
-        match payload.and_then(|payload| split(header, payload)) {
-            Some(entries) => Ok(BlockOf { offset, header, entries }),
-            None => Err(LogError::damaged(&path, offset, "a block of other entries")),
+        match payload.and_then(|payload| Entries::of(header, payload)) {
+            Some(entries) => Ok(BlockOf { offset, header, entries, unpacker: &mut self.unpacker, path }),
+            None => Err(LogError::damaged(&path, offset, OTHER_ENTRIES)),
         }
     }
 
-    /// Returns the fingerprint of each entry with the offset of its block, and the number of the entry that comes next.
+    /// Returns the row of each entry in an index, and the number of the entry that comes next.
     ///
     /// # Errors
     /// When a block is damaged, or does not follow on the one before.
-    pub(super) fn fingerprints(mut self) -> Result<(Vec<(u64, u32)>, u64), LogError> {
+    pub(super) fn rows(mut self) -> Result<(Vec<Row>, u64), LogError> {
         let mut found = Vec::new();
         let mut expected = self.first;
         let path = self.path().to_owned();
@@ -160,7 +171,7 @@ impl SegmentReader {
             }
             let offset = u32::try_from(block.offset).map_err(|_| damaged("no segment is so long"))?;
             expected = expected.saturating_add(block.header.count.into());
-            found.extend(block.entries.iter().map(|(fingerprint, _)| (*fingerprint, offset)));
+            found.extend(block.entries.fingerprints().map(|fingerprint| row_of(fingerprint, offset)));
         }
         Ok((found, expected))
     }
@@ -168,21 +179,79 @@ impl SegmentReader {
 
 impl BlockOf<'_> {
     /// Returns the entries.
-    pub(super) fn entries(&self) -> Vec<HistoryEntry> {
-        self.numbered().map(|(number, entry)| entry_of(number, entry)).collect()
+    ///
+    /// # Errors
+    /// When there are not as many as the block says, or they cannot be decompressed.
+    pub(super) fn entries(self) -> Result<Vec<HistoryEntry>, LogError> {
+        self.read(|_| true)
     }
 
     /// Returns the entries with a fingerprint.
-    pub(super) fn entries_with(&self, wanted: u64) -> Vec<HistoryEntry> {
-        let wanted = self.numbered().filter(|(_, (fingerprint, _))| *fingerprint == wanted);
-        wanted.map(|(number, entry)| entry_of(number, entry)).collect()
+    ///
+    /// # Errors
+    /// As [`BlockOf::entries`], where there is one.
+    pub(super) fn entries_with(self, wanted: u64) -> Result<Vec<HistoryEntry>, LogError> {
+        if self.entries.fingerprints().all(|fingerprint| fingerprint != wanted) {
+            return Ok(Vec::new());
+        }
+        self.read(|fingerprint| fingerprint == wanted)
     }
 
-    fn numbered(&self) -> impl Iterator<Item = (u64, (u64, &[u8]))> {
-        (self.header.first..).zip(self.entries.iter().copied())
+    fn read(self, wanted: impl Fn(u64) -> bool) -> Result<Vec<HistoryEntry>, LogError> {
+        let entries = self.entries.read(self.unpacker, wanted);
+        entries.ok_or_else(|| LogError::damaged(&self.path, self.offset, OTHER_ENTRIES))
     }
 }
 
-fn entry_of(number: u64, (fingerprint, payload): (u64, &[u8])) -> HistoryEntry {
-    HistoryEntry { number, fingerprint, payload: payload.to_vec() }
+#[cfg(test)]
+mod tests {
+    use dragline_disk::FileDisk;
+
+    use super::*;
+    use crate::file::{Header, PAYLOAD_BYTES_MAX};
+
+    const RUN: RunId = RunId(7);
+
+    /// Writes a segment of one block with this kind and payload, whose checksum is right, and reads its one entry.
+    fn read(kind: u8, payload: &[u8]) -> Result<Vec<HistoryEntry>, LogError> {
+        let folder = tempfile::tempdir().expect("there is space");
+        let header = Header { kind: FileKind::History, run: RUN, number: 1, first: 1, epoch: 0 };
+        let block = BlockHeader::of(RUN, kind, 1, 1, payload)?;
+        let bytes = [&header.encode()[..], &block.encode(), payload].concat();
+        std::fs::write(history_path(folder.path(), 1), bytes).expect("there is space");
+        let mut reader = SegmentReader::open(&FileDisk, folder.path(), RUN, 1, None)?;
+        let block = reader.next()?.expect("there is one");
+        let found = block.entries_with(5)?;
+        let rows = SegmentReader::open(&FileDisk, folder.path(), RUN, 1, None)?.rows()?;
+        assert_eq!(rows, (vec![(5, 64)], 2));
+        Ok(found)
+    }
+
+    #[test]
+    fn a_block_that_lies_is_damage_although_its_checksum_is_right() {
+        let frame = |says: u64| {
+            let fingerprint = 5_u64.to_le_bytes();
+            let magic_and_flags = [0x28, 0xb5, 0x2f, 0xfd, 0xe0];
+            // One stored block: an entry of four bytes.
+            let stored = [5 << 3 | 1, 0, 0, 4, b'f', b'o', b'u', b'r'];
+            [&fingerprint[..], &magic_and_flags, &says.to_le_bytes(), &stored].concat()
+        };
+        let entry = [HistoryEntry { number: 1, fingerprint: 5, payload: b"four".to_vec() }];
+        assert_eq!(read(2, &frame(5)).unwrap(), entry);
+        assert_eq!(read(1, b"\x05\0\0\0\0\0\0\0\x04four").unwrap(), entry);
+        let check = |kind: u8, payload: &[u8]| {
+            let error = read(kind, payload).unwrap_err().to_string();
+            assert!(error.contains("is damaged at byte 64 (a block of other entries)"), "{error}");
+            assert!(error.contains("history-0000000001"), "{error}");
+        };
+        for says in [0, 4, 6, u64::from(PAYLOAD_BYTES_MAX) + 1, 1 << 40, u64::MAX - 2] {
+            check(2, &frame(says));
+        }
+        check(1, &frame(5));
+        check(0, &frame(5));
+        check(3, &frame(5));
+        check(1, &5_u64.to_le_bytes());
+        check(2, &5_u64.to_le_bytes());
+        check(1, &[1, 2, 3]);
+    }
 }

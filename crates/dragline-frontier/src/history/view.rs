@@ -7,7 +7,7 @@ use dragline_core::frontier::RunId;
 use dragline_disk::Disk;
 
 use super::entry::HistoryEntry;
-use super::index::{look_up, write_index};
+use super::index::{half_of, look_up, write_index};
 use super::mark::HistoryMark;
 use super::scan::HistoryScan;
 use super::segment::SegmentReader;
@@ -65,7 +65,7 @@ impl HistoryView {
         if self.mark.segment > 0 {
             let mut open = self.segment(self.mark.segment)?;
             while let Some(block) = open.next()? {
-                found.extend(block.entries_with(fingerprint));
+                found.extend(block.entries_with(fingerprint)?);
             }
             found.reverse();
         }
@@ -105,7 +105,7 @@ impl HistoryView {
         found: &mut Vec<HistoryEntry>,
     ) -> Result<(), LogError> {
         for offset in offsets.iter().rev() {
-            found.extend(reader.block((*offset).into())?.entries_with(fingerprint).into_iter().rev());
+            found.extend(reader.block((*offset).into())?.entries_with(fingerprint)?.into_iter().rev());
         }
         Ok(())
     }
@@ -116,13 +116,13 @@ impl HistoryView {
     }
 
     fn offsets_without_index(&self, extent: (u32, u64), fingerprint: u64) -> Result<Vec<u32>, LogError> {
-        let (mut rows, _) = self.segment(extent.0)?.fingerprints()?;
+        let (mut rows, _) = self.segment(extent.0)?.rows()?;
         if self.indexes == Indexes::Repair {
             // What cannot be written now is made anew the next time; the answer does not depend on it.
             write_index(&*self.disk, &self.dir, self.run, extent, &mut rows).ok();
         }
-        let mut offsets: Vec<u32> =
-            rows.iter().filter(|(found, _)| *found == fingerprint).map(|(_, offset)| *offset).collect();
+        let wanted = rows.iter().filter(|(half, _)| *half == half_of(fingerprint));
+        let mut offsets: Vec<u32> = wanted.map(|(_, offset)| *offset).collect();
         offsets.sort_unstable();
         offsets.dedup();
         Ok(offsets)

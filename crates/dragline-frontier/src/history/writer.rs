@@ -6,20 +6,16 @@ use std::sync::Arc;
 use dragline_core::frontier::RunId;
 use dragline_disk::Disk;
 
-use super::entry::{HistoryEntry, encoded_bytes, fits, put};
-use super::index::{Row, write_index};
+use super::block::{BlockMaker, count_of_next};
+use super::entry::{HistoryEntry, bytes_max, fits};
+use super::index::{Row, half_of, row_of, write_index};
 use super::mark::HistoryMark;
 use super::rewind::rewind;
 use super::scan::HistoryScan;
 use super::segment::history_path;
 use super::view::{HistoryView, Indexes};
 use crate::error::LogError;
-use crate::file::{Appender, BlockHeader, FileKind, Header, PIECE_BYTES, Tail};
-
-/// A block with this many bytes takes no further entry: it is what is read to get a single one.
-const BLOCK_BYTES: usize = 16 << 10;
-/// The kind of a block of entries.
-const ENTRIES: u8 = 1;
+use crate::file::{Appender, FileKind, Header, PIECE_BYTES, Tail};
 
 /// How a history is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +34,7 @@ pub struct History {
     appender: Appender,
     /// How far it is durable.
     mark: HistoryMark,
-    /// The fingerprints of the open segment; bounded by its length.
+    /// The index of the open segment; bounded by its length.
     open: Vec<Row>,
     /// What the next flush writes. The caller bounds it by flushing: see [`History::pending_bytes`].
     pending: Vec<(u64, Vec<u8>)>,
@@ -89,12 +85,12 @@ impl History {
     /// When one is too large; then none was taken.
     pub fn append(&mut self, entries: Vec<(u64, Vec<u8>)>) -> Result<(), LogError> {
         entries.iter().try_for_each(|(_, payload)| fits(payload))?;
-        self.pending_bytes += entries.iter().map(|(_, payload)| encoded_bytes(payload) as u64).sum::<u64>();
+        self.pending_bytes += entries.iter().map(|(_, payload)| bytes_max(payload) as u64).sum::<u64>();
         self.pending.extend(entries);
         Ok(())
     }
 
-    /// Returns how many bytes wait for the next flush.
+    /// Returns how many bytes wait for the next flush, which writes at most as many, and headers.
     pub const fn pending_bytes(&self) -> u64 {
         self.pending_bytes
     }
@@ -147,7 +143,7 @@ impl History {
     pub fn find(&self, fingerprint: u64) -> Result<Vec<HistoryEntry>, LogError> {
         let view = self.view();
         let mut found = Vec::new();
-        let rows = self.open.iter().filter(|(row, _)| *row == fingerprint);
+        let rows = self.open.iter().filter(|(half, _)| *half == half_of(fingerprint));
         let mut offsets: Vec<u32> = rows.map(|(_, offset)| *offset).collect();
         offsets.dedup();
         if !offsets.is_empty() {
@@ -189,6 +185,7 @@ impl History {
 /// Writes entries in blocks.
 fn write(tail: &mut Tail, run: RunId, first: u64, entries: &[(u64, Vec<u8>)]) -> Result<Written, LogError> {
     let mut written = Written { rows: Vec::with_capacity(entries.len()), next: first };
+    let mut maker = BlockMaker::new();
     let mut piece = Vec::new();
     let mut rest = entries;
     while !rest.is_empty() {
@@ -198,19 +195,13 @@ fn write(tail: &mut Tail, run: RunId, first: u64, entries: &[(u64, Vec<u8>)]) ->
             bytes: offset,
             bytes_max: u32::MAX.into(),
         })?;
-        let mut block = Vec::new();
-        let mut count: u32 = 0;
-        while let Some(((fingerprint, payload), behind)) = rest.split_first()
-            && (count == 0 || block.len() + encoded_bytes(payload) <= BLOCK_BYTES)
-        {
-            put(&mut block, *fingerprint, payload);
-            written.rows.push((*fingerprint, offset));
-            count += 1;
-            rest = behind;
-        }
-        piece.extend_from_slice(&BlockHeader::of(run, ENTRIES, written.next, count, &block)?.encode());
-        piece.extend_from_slice(&block);
-        written.next += u64::from(count);
+        let (entries, behind) = rest.split_at(count_of_next(rest));
+        let (header, block) = maker.make(run, written.next, entries)?;
+        piece.extend_from_slice(&header.encode());
+        piece.extend_from_slice(block);
+        written.rows.extend(entries.iter().map(|(fingerprint, _)| row_of(*fingerprint, offset)));
+        written.next += entries.len() as u64;
+        rest = behind;
         if piece.len() >= PIECE_BYTES {
             tail.append(&piece)?;
             piece.clear();

@@ -13,7 +13,7 @@ use crate::log_kit::{DIR, RUN};
 use crate::mem_disk::MemDisk;
 
 /// Segments are sealed after about this many bytes: two flushes.
-pub(crate) const OPTIONS: HistoryOptions = HistoryOptions { segment_bytes: 250 };
+pub(crate) const OPTIONS: HistoryOptions = HistoryOptions { segment_bytes: 200 };
 
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
@@ -92,20 +92,83 @@ fn entries_are_found_in_order_and_by_fingerprint_over_many_lives() {
     assert!(disk.contents().contains_key(&index(1)));
 }
 
-#[test]
-fn an_entry_costs_twelve_bytes_and_little_more() {
-    let folder = tempfile::tempdir().unwrap();
+/// Returns how many bytes on the disk an entry costs, header and all, when many are written whose contents are these.
+fn cost(content: impl FnMut(u64) -> Vec<u8>) -> u64 {
+    let folder = tempfile::tempdir().expect("there is space");
     let disk = Arc::new(FileDisk);
-    let mut history = History::open(disk, folder.path(), RUN, None, HistoryOptions::default()).unwrap();
-    let count: u64 = 20_000;
-    let entries =
-        (0..count).map(|number| (number.wrapping_mul(0x9e37_79b9_7f4a_7c15), vec![1; 100])).collect();
-    history.append(entries).unwrap();
-    let mark = history.flush().unwrap();
-    assert!(mark.bytes < count * (100 + 12) * 1002 / 1000, "{mark}");
-    let found = history.find(5_u64.wrapping_mul(0x9e37_79b9_7f4a_7c15)).unwrap();
-    assert_eq!(found.iter().map(|entry| entry.number).collect::<Vec<_>>(), [6]);
-    assert_eq!(history.scan(1).unwrap().count() as u64, count);
+    let mut history =
+        History::open(disk, folder.path(), RUN, None, HistoryOptions::default()).expect("a first start");
+    let fingerprint = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let count = 20_000;
+    let contents: Vec<_> = (0..count).map(content).collect();
+    history.append((0..).map(fingerprint).zip(contents.iter().cloned()).collect()).expect("they are small");
+    let mark = history.flush().expect("there is space");
+    let found = history.find(fingerprint(5)).expect("it is whole");
+    assert_eq!(
+        found,
+        [HistoryEntry { number: 6, fingerprint: fingerprint(5), payload: contents[5].clone() }]
+    );
+    let read = history.scan(1).expect("it is whole").map(|entry| entry.expect("it is whole").payload);
+    assert!(read.eq(contents));
+    mark.bytes.div_ceil(count)
+}
+
+#[test]
+fn an_entry_costs_little_more_than_its_fingerprint_and_its_content_compressed() {
+    let mut random = fastrand::Rng::with_seed(3);
+    assert_eq!(cost(|_| (0..100).map(|_| random.u8(..)).collect()), 8 + 1 + 100 + 1, "not compressible");
+    let alike =
+        |page| format!("https://www.example.org/articles/a-page-like-others-{page}.html").into_bytes();
+    assert!(cost(alike) < 8 + 10, "nearly all in common");
+    let half_alike = |page| {
+        let mut content = alike(page);
+        content.extend((0..16).map(|_| random.u8(..)));
+        content
+    };
+    assert!(cost(half_alike) < 8 + 16 + 12, "a digest in each");
+}
+
+#[test]
+fn fingerprints_that_share_a_half_are_told_apart() {
+    let disk = MemDisk::default();
+    let mut history = open(&disk, None).unwrap();
+    let fingerprints = [7, 7 | 1 << 32, 7 << 32, 7 | 1 << 63];
+    for fingerprint in fingerprints {
+        history.append(vec![(fingerprint, fingerprint.to_le_bytes().repeat(20))]).unwrap();
+        history.flush().unwrap();
+    }
+    assert!(disk.contents().contains_key(&index(1)));
+    for (number, fingerprint) in (1..).zip(fingerprints) {
+        let payload = fingerprint.to_le_bytes().repeat(20);
+        let expected = [HistoryEntry { number, fingerprint, payload }];
+        assert_eq!(history.find(fingerprint).unwrap(), expected);
+        assert_eq!(history.view().find(fingerprint).unwrap(), expected);
+    }
+    assert_eq!(history.find(7 | 2 << 32).unwrap(), []);
+}
+
+#[test]
+fn no_flipped_bit_of_a_compressed_block_is_believed() {
+    let (disk, marks) = written(1);
+    let files = disk.contents();
+    let block = &files[&segment(1)][64..];
+    assert_eq!(block[3], 2, "it is compressed");
+    for bit in 0..block.len() * 8 {
+        let mut files = files.clone();
+        files.get_mut(&segment(1)).unwrap()[64 + bit / 8] ^= 1 << (bit % 8);
+        let disk = Arc::new(MemDisk::of(&files));
+        let view = History::inspect(disk.clone(), Path::new(DIR), RUN, marks[1]);
+        let errors = [
+            view.scan(1).unwrap().find_map(Result::err),
+            view.find(7).err(),
+            view.find(1).err(),
+            open(&disk, Some(marks[1])).err(),
+        ];
+        for error in errors {
+            let error = error.unwrap_or_else(|| panic!("bit {bit} is not noticed")).to_string();
+            assert!(error.starts_with("state/history-0000000001 is damaged at byte 64"), "{error}");
+        }
+    }
 }
 
 #[test]
@@ -155,9 +218,10 @@ fn what_a_mark_needs_and_is_not_there_is_refused_by_name() {
     };
     check(&|files| drop(files.remove(&segment(1))), "state/history-0000000001 is gone");
     check(&|files| drop(files.remove(&segment(last.segment))), "state/history-0000000003 is gone");
+    let (bytes, fewer) = (last.bytes, last.bytes - 1);
     check(
-        &|files| files.get_mut(&segment(last.segment)).unwrap().truncate(291),
-        "state/history-0000000003 has 291 bytes where 292 were made durable",
+        &|files| files.get_mut(&segment(last.segment)).unwrap().truncate(usize::try_from(fewer).unwrap()),
+        &format!("state/history-0000000003 has {fewer} bytes where {bytes} were made durable"),
     );
     check(
         &|files| files.get_mut(&segment(last.segment)).unwrap()[100] ^= 1,
@@ -183,7 +247,7 @@ fn damage_in_a_sealed_segment_is_named_when_it_is_read() {
     assert_eq!(history.scan(7).unwrap().count(), 12, "the rest is whole");
     // Blocks that were lost at the end are missed.
     let mut files = disk.contents();
-    files.get_mut(&segment(1)).unwrap().truncate(178);
+    files.get_mut(&segment(1)).unwrap().truncate(usize::try_from(marks[1].bytes).unwrap());
     let history = open(&MemDisk::of(&files), Some(marks[6])).unwrap();
     let error = history.scan(1).unwrap().find_map(Result::err).unwrap();
     assert!(error.to_string().contains("entries before it are missing"), "{error}");

@@ -92,7 +92,7 @@ fn without_space_entries_are_kept_and_flushed_later() {
             holds(&open(&disk, Some(mark)).unwrap(), flushes + 2);
             space += 1;
         }
-        assert!(space > 100);
+        assert!(space > 60, "a header and a block");
     }
 }
 

@@ -190,10 +190,6 @@ impl Walk<'_> {
         }
         if self.plan.loses_fetches() {
             ends.may("failed(crashed)");
-            if self.plan.asks_mille > 0 {
-                // What a handler asks for waits until the first fetcher is started again, whatever its deadline.
-                ends.may("failed(handler_timeout)");
-            }
         }
         self.fetched_ends(target, host, &mut ends);
         ends

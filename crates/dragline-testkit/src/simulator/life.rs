@@ -9,7 +9,7 @@ use dragline_core::Wall;
 use dragline_core::frontier::{Drain, RunId};
 use dragline_core::rules::CrawlRules;
 use dragline_disk::Disk;
-use dragline_engine::{CrawlEnd, CrawlHandle, Io, Opened, RunningCrawl};
+use dragline_engine::{Clock, CrawlEnd, CrawlHandle, Io, Opened, RunningCrawl};
 use dragline_frontier::history::HistoryOptions;
 use dragline_frontier::log::LogOptions;
 use dragline_frontier::{LogFrontier, OpenOptions};
@@ -128,7 +128,8 @@ impl Stage {
         let (dir, run) = (Path::new(STATE), RunId(self.seed));
         disk.create_dir(dir).map_err(|error| error.to_string())?;
         let io = Io::inline();
-        let base = Wall::from_secs(EPOCH_SECS) + self.web.now();
+        let clock = Clock::start_at(Wall::from_secs(EPOCH_SECS) + self.web.now());
+        let base = clock.wall_start();
         let mut options = OpenOptions::new(rules, run, self.seed, base, Arc::new(io.clone()));
         options.chunk_urls = self.conditions.chunk_urls;
         options.log = LogOptions { segment_bytes: SEGMENT_BYTES };
@@ -139,7 +140,7 @@ impl Stage {
         #[cfg(feature = "mutants")]
         let opened = self.mutated(opened);
         let frontier = Box::new(opened.frontier);
-        Ok(Opened { frontier, run, seed: self.seed, marks: opened.marks, io })
+        Ok(Opened { frontier, clock, run, seed: self.seed, marks: opened.marks, io, count: None })
     }
 
     #[cfg(feature = "mutants")]

@@ -55,7 +55,7 @@ impl Restorer {
         frontier.journal = Journal::after(self.last);
         frontier.shelf = Some(shelf);
         frontier.chunk_urls = chunk_urls.max(1);
-        frontier.seen = std::mem::take(&mut self.seen);
+        frontier.seen = self.take_seen();
         for (_, target) in &self.joined {
             frontier.scope.add_seed(target);
         }

@@ -16,12 +16,17 @@ use crate::map::{self, Map};
 use crate::time::Wall;
 use crate::url::{CanonicalUrl, Fingerprint, Fingerprinter, HostKey, Scheme};
 
+/// Standings that are set at once.
+const STANDINGS_MAX: usize = 1_024;
+
 /// A frontier in the making: first the parts of a snapshot, then the blocks of the log in order, then
 /// [`Restorer::finish`].
 #[derive(Debug)]
 pub struct Restorer {
     pub(super) fingerprinter: Fingerprinter,
-    pub(super) seen: SeenSet,
+    seen: SeenSet,
+    /// What is to be set in the seen set, in order: at once for many, so that memory is not waited for each time.
+    standings: Vec<(Fingerprint, Standing)>,
     seen_numbers: Vec<u64>,
     host_numbers: Vec<u64>,
     global_number: u64,
@@ -138,6 +143,7 @@ impl Restorer {
         Self {
             fingerprinter,
             seen: SeenSet::default(),
+            standings: Vec::with_capacity(STANDINGS_MAX),
             seen_numbers: vec![0; SeenSet::SHARDS],
             host_numbers: vec![0; HOST_SHARDS.into()],
             global_number: 0,
@@ -323,8 +329,19 @@ impl Restorer {
     /// Sets how a URL stands, unless its part of the snapshot knows.
     fn stand(&mut self, number: u64, fingerprint: Fingerprint, standing: Standing) {
         if number > self.seen_numbers[SeenSet::shard_of(fingerprint)] {
-            self.seen.set(fingerprint, standing);
+            self.standings.push((fingerprint, standing));
+            if self.standings.len() >= STANDINGS_MAX {
+                self.seen.set_many(&self.standings);
+                self.standings.clear();
+            }
         }
+    }
+
+    /// Returns the seen set, complete.
+    pub(super) fn take_seen(&mut self) -> SeenSet {
+        self.seen.set_many(&self.standings);
+        self.standings.clear();
+        std::mem::take(&mut self.seen)
     }
 
     /// Takes a URL out of where it waits; returns its host, and whether it was never leased before.

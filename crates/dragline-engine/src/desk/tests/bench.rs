@@ -50,7 +50,7 @@ impl Default for Setup {
             pages_max: 100,
             uncommitted_max: 100,
             free_min: 0,
-            tally: Tally::begin(Wall::default()),
+            tally: Tally::begin(Wall::default(), 0),
             sink_credits: vec![100],
             delay: Duration::ZERO,
             pool: PoolRules::default(),

@@ -136,7 +136,7 @@ fn a_commit_holds_what_was_settled_before_its_flush_and_nothing_else() {
     bench.flushed(Epoch(0));
     let (_, marks) = bench.probe().tried.pop().expect("all marks are there");
     assert_eq!(marks.iter().map(|mark| &*mark.sink).collect::<Vec<_>>(), ["sink", "totals"]);
-    let totals = Tally::resume(&marks[1]).expect("a mark of a tally").totals(Time::ZERO);
+    let totals = Tally::resume(&marks[1], 0).expect("a mark of a tally").totals(Time::ZERO);
     assert_eq!((totals.items, totals.fetches), (1, 1), "the second page is in the next");
     assert_eq!(bench.probe().settled.values().copied().collect::<Vec<_>>(), [Epoch(0), Epoch(1)]);
 }
@@ -353,9 +353,9 @@ fn a_settle_tells_what_the_fetch_brought() {
 
 #[test]
 fn counts_of_earlier_lives_are_those_of_this_one() {
-    let mut tally = Tally::begin(Wall::from_secs(7));
+    let mut tally = Tally::begin(Wall::from_secs(7), 0);
     tally.totals.fetches = 40;
-    let tally = Tally::resume(&tally.mark(Time::from_secs(100))).expect("a mark of a tally");
+    let tally = Tally::resume(&tally.mark(Time::from_secs(100)), 0).expect("a mark of a tally");
     let mut bench = Bench::new(Setup { tally, ..Setup::default() });
     let lease = granted(&bench.orders()).remove(0);
     settle(&mut bench, &lease);
