@@ -62,7 +62,7 @@ impl BlockWriter {
         self.is_whole()?;
         self.write_out()?;
         self.tail.sync()?;
-        Ok(())
+        self.disk.sync_dir(&self.dir).map_err(|source| LogError::sync(&self.dir, source))
     }
 
     /// Gives the file up and removes it.

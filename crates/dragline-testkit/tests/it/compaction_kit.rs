@@ -104,9 +104,9 @@ impl Crawl {
         if round > STILL_ROUNDS {
             for lease in std::mem::take(&mut self.held) {
                 if lease.url.as_str().contains("//slow0") {
-                    self.held.push(lease)
+                    self.held.push(lease);
                 } else {
-                    self.settle(&lease)
+                    self.settle(&lease);
                 }
             }
             self.lease_all();
