@@ -232,6 +232,8 @@ pub struct FilesPlan {
     pub rotate_bytes: u64,
     /// Rows at which a file is finished and another one begun; 0: never for its rows.
     pub rotate_rows: u64,
+    /// How long after its first row a file is finished, at the next commit; zero: never for its age.
+    pub rotate_after: Duration,
     /// How finished files are compressed.
     pub compress: CompressPlan,
 }
@@ -239,7 +241,10 @@ pub struct FilesPlan {
 impl FilesPlan {
     /// Whether files are numbered: `items.jsonl` then stands for `items-000001.jsonl` and so on.
     pub fn are_numbered(&self) -> bool {
-        self.rotate_bytes > 0 || self.rotate_rows > 0 || self.compress != CompressPlan::None
+        self.rotate_bytes > 0
+            || self.rotate_rows > 0
+            || !self.rotate_after.is_zero()
+            || self.compress != CompressPlan::None
     }
 }
 

@@ -12,6 +12,7 @@ use dragline_sink::{Record, Sink, SinkError};
 use dragline_telemetry::events::ItemsWritten;
 use dragline_telemetry::{LabelId, Telemetry};
 
+use crate::clock::Clock;
 use crate::messages::{
     Flush, Flushed, Publish, Published, RecordsWritten, SinkFailed, SinkHasSpace, SinkRanOut, WriteRecords,
 };
@@ -26,6 +27,7 @@ pub(crate) struct SinkActor {
     index: usize,
     sink: Box<dyn Sink>,
     label: Option<LabelId>,
+    clock: Clock,
     telemetry: Arc<Telemetry>,
     supervisor: Post<Supervisor>,
     mailbox: Mailbox,
@@ -51,6 +53,7 @@ impl SinkActor {
     pub(crate) fn new(
         index: usize,
         sink: Box<dyn Sink>,
+        clock: Clock,
         telemetry: Arc<Telemetry>,
         supervisor: Post<Supervisor>,
         mailbox: Mailbox,
@@ -60,6 +63,7 @@ impl SinkActor {
             index,
             sink,
             label,
+            clock,
             telemetry,
             supervisor,
             mailbox,
@@ -85,6 +89,7 @@ impl SinkActor {
     }
 
     fn attempt(&mut self, records: &[Record]) -> Result<(), SinkError> {
+        self.sink.tell_time(self.clock.wall());
         self.write(records)?;
         if let Some(epoch) = self.unpublished {
             self.sink.committed(epoch)?;

@@ -235,11 +235,11 @@ impl Supervisor {
     fn start_sinks(&mut self, ctx: &Context<Self>) {
         let seat = self.placement.sinks();
         for (index, (sink, credits)) in std::mem::take(&mut self.waiting_sinks).into_iter().enumerate() {
-            let telemetry = Arc::clone(&self.fetcher_parts.telemetry);
+            let (clock, telemetry) = (self.fetcher_parts.clock, Arc::clone(&self.fetcher_parts.telemetry));
             let capacity = credits + SINK_ASKS_MAX;
             let mailbox = Mailbox::open(&telemetry, "sink", capacity);
             let (supervisor, own) = (self.post(ctx), mailbox.clone());
-            let make = move || SinkActor::new(index, sink, telemetry, supervisor, own);
+            let make = move || SinkActor::new(index, sink, clock, telemetry, supervisor, own);
             let addr = seat.start(capacity, make);
             self.sinks.push(Post::new(addr, mailbox));
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use dragline_core::Wall;
 use dragline_core::frontier::{Epoch, Mark, RunId};
 
 use crate::error::SinkError;
@@ -35,6 +36,12 @@ pub trait Sink: fmt::Debug + Send {
     fn begin(&mut self, run: RunId) -> Result<Mark, SinkError> {
         let _ = run;
         self.flush(Epoch(0))
+    }
+
+    /// Learns what time it is, for a sink whose files have an age. Comes, if the caller knows the time, before records,
+    /// a flush and what is published; it does not go back within a life.
+    fn tell_time(&mut self, now: Wall) {
+        let _ = now;
     }
 
     /// Takes records. They may stay in memory until the next flush. A call without records tries to write what is

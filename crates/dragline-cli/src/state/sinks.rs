@@ -15,6 +15,7 @@ pub(super) fn set_up_all(plan: &Plan, disk: &Arc<dyn Disk>) -> Vec<(FileSink, us
         skipped_rows_max: plan.output.skipped_rows_max,
         rotate_bytes: plan.output.files.rotate_bytes,
         rotate_rows: plan.output.files.rotate_rows,
+        rotate_after: plan.output.files.rotate_after,
         compression: compression(plan.output.files.compress),
     };
     let own = own.set_up(disk, &plan.output.dir).into_iter().map(|sink| (sink, OWN_SINK_CREDITS));
@@ -41,6 +42,7 @@ fn set_up(plan: &SinkPlan, whole: &Plan, disk: &Arc<dyn Disk>) -> FileSink {
         .named(&plan.name)
         .rotate_bytes(plan.files.rotate_bytes)
         .rotate_rows(plan.files.rotate_rows)
+        .rotate_after(plan.files.rotate_after)
         .compress(compression(plan.files.compress))
 }
 

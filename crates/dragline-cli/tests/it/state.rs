@@ -103,6 +103,30 @@ fn a_life_that_was_killed_before_its_first_commit_is_counted() {
 }
 
 #[test]
+fn files_are_finished_by_their_age_and_hold_every_page_once_over_a_kill() {
+    let place = Place::new();
+    let links: String = (0..20).map(|number| format!("<a href=/page/{number}>x</a>")).collect();
+    let site = Site::new().on("/", Reply::html(links)).delay(Duration::from_millis(150));
+    let site = site.fallback(|path| path.starts_with("/page/").then(|| Reply::html("<title>t</title>")));
+    let server = Server::start(site).expect("a loopback port is free");
+    let url = server.url("/").to_string();
+    let arguments = [url.as_str(), "--per-host=1", "--set=output.rotate_after=1s"];
+    let mut crawl = place.start_crawl(&arguments);
+    assert!(wait_until(PATIENCE, || place.path("out/pages-000001.jsonl").exists()), "{}", crawl.stderr());
+    assert!(crawl.kill_after(Duration::ZERO), "{}", crawl.stderr());
+    place.crawl(&arguments).assert(0, &["resuming run ", "finished: pages-*.jsonl, "]);
+    let names = contents(&place).into_iter().filter(|(name, _)| name.starts_with("out/pages"));
+    let (names, rows): (Vec<String>, Vec<Vec<u8>>) = names.unzip();
+    let numbered = (1..=names.len()).map(|number| format!("out/pages-{number:06}.jsonl"));
+    assert!(names.len() > 1 && names.iter().eq(&numbered.collect::<Vec<_>>()), "{names:?}");
+    let rows = rows.concat();
+    let rows = serde_json::Deserializer::from_slice(&rows).into_iter::<Value>();
+    let urls: Vec<String> = rows.map(|row| row.expect("a row is JSON")["url"].to_string()).collect();
+    let once: std::collections::BTreeSet<&String> = urls.iter().collect();
+    assert_eq!((urls.len(), once.len()), (21, 21), "{urls:?}");
+}
+
+#[test]
 fn another_output_folder_and_other_sinks_are_refused_by_name() {
     let (place, server) = (Place::new(), site());
     begin(&place, &server, &["--state=kept"]);

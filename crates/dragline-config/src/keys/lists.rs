@@ -146,6 +146,12 @@ pub(super) static SINK: Fields<SinkPlan> = &[&[
         "rows at which it is finished; 0: never",
     ),
     Field::new(
+        "rotate_after",
+        Time(millis(0, 24 * 366 * 3_600), |sink, value| sink.files.rotate_after = value),
+        "\"0s\"",
+        "time from its first row after which it is finished, at the next commit; 0s: never",
+    ),
+    Field::new(
         "compress",
         Choice(&[
             ("none", |sink| sink.files.compress = CompressPlan::None),

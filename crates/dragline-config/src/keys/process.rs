@@ -35,6 +35,12 @@ pub(super) static OUTPUT: &[Field<Draft>] = &[
         "rows at which it is finished; 0: never",
     ),
     Field::new(
+        "output.rotate_after",
+        Time(millis(0, 24 * 366 * HOUR), |draft, value| draft.plan.output.files.rotate_after = value),
+        "\"0s\"",
+        "time from its first row after which it is finished, at the next commit; 0s: never",
+    ),
+    Field::new(
         "output.compress",
         Choice(&[
             ("none", |draft| draft.plan.output.files.compress = CompressPlan::None),

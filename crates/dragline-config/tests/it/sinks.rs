@@ -1,5 +1,7 @@
 //! Shows what can be said about sinks and their files, and what of it does not go together.
 
+use std::time::Duration;
+
 use dragline_config::{CompressPlan, FilesPlan, Loader, Plan, SinkKind};
 
 fn load(text: &str) -> Result<Plan, Vec<String>> {
@@ -21,17 +23,21 @@ fn sink(name: &str, path: &str, more: &str) -> String {
 fn files_are_divided_and_compressed_as_it_is_said() {
     let plan = load(
         "[output]\nrotate_bytes = '256MiB'\ncompress = 'zstd'\n[[sink]]\nname = 'prices'\nkind = 'csv'\n\
-         path = 'prices.csv'\ncolumns = ['price', 'name']\nrotate_rows = 1_000\ncompress = 'gzip'\n",
+         path = 'prices.csv'\ncolumns = ['price', 'name']\nrotate_rows = 1_000\nrotate_after = '1h'\ncompress = 'gzip'\n",
     );
     let plan = plan.unwrap();
-    let files = FilesPlan { rotate_bytes: 256 << 20, rotate_rows: 0, compress: CompressPlan::Zstd };
+    let compress = CompressPlan::Zstd;
+    let files = FilesPlan { rotate_bytes: 256 << 20, compress, ..FilesPlan::default() };
     assert_eq!(plan.output.files, files);
     let sink = &plan.sinks[0];
     assert_eq!(
         (sink.kind, sink.path.to_str(), &sink.columns[..]),
         (SinkKind::Csv, Some("prices.csv"), &["price".to_owned(), "name".to_owned()][..])
     );
-    assert_eq!(sink.files, FilesPlan { rotate_bytes: 0, rotate_rows: 1_000, compress: CompressPlan::Gzip });
+    let (rotate_after, compress) = (Duration::from_secs(3_600), CompressPlan::Gzip);
+    assert_eq!(sink.files, FilesPlan { rotate_rows: 1_000, rotate_after, compress, ..FilesPlan::default() });
+    let aged = load("[output]\nrotate_after = '90m'\n").unwrap().output.files;
+    assert_eq!((aged.rotate_after, aged.are_numbered()), (Duration::from_secs(5_400), true));
     assert!(plan.output.files.are_numbered() && !Plan::default().output.files.are_numbered());
 }
 

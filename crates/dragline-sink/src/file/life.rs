@@ -2,6 +2,7 @@
 
 use std::io;
 
+use dragline_core::Wall;
 use dragline_core::frontier::{Epoch, RunId};
 
 use super::open_file::{Fault, OpenFile};
@@ -21,6 +22,10 @@ pub(super) struct Life {
     /// Whole rows that are not written yet, and how many.
     buffer: Vec<u8>,
     buffered: u64,
+    /// When the first of them was taken, as far as files of the sink have an age.
+    buffered_since: Option<Wall>,
+    /// The time that was told last.
+    now: Option<Wall>,
     /// The file that is written to; numbered ones are created with their first row.
     pub(super) open: Option<OpenFile>,
     /// Files that the system let grow no further since the last flush, synced.
@@ -47,6 +52,8 @@ impl Life {
             run,
             buffer: Vec::new(),
             buffered: 0,
+            buffered_since: None,
+            now: None,
             open: None,
             full: Vec::new(),
             sealed: Vec::new(),
@@ -57,6 +64,11 @@ impl Life {
             seals: false,
             broken: false,
         }
+    }
+
+    /// Learns what time it is.
+    pub(super) const fn tell_time(&mut self, now: Wall) {
+        self.now = Some(now);
     }
 
     /// Takes records of the sink's kind and passes over the others.
@@ -84,6 +96,9 @@ impl Life {
         }
         let written = shape.format.write_row(record, &mut self.buffer);
         written.map_err(|source| SinkError::Encode { path: shape.names.path().to_owned(), source })?;
+        if self.buffered == 0 {
+            self.buffered_since = self.now.filter(|_| shape.names.is_numbered());
+        }
         self.rows += 1;
         self.buffered += 1;
         Ok(())
@@ -99,7 +114,8 @@ impl Life {
             };
             // A file that is cut to nothing gets its header again.
             let header = if open.at().bytes == 0 { shape.header() } else { Vec::new() };
-            match self.open.insert(open).append(&header, &self.buffer, self.buffered) {
+            let (rows, since) = (self.buffered, self.buffered_since);
+            match self.open.insert(open).append(&header, &self.buffer, rows, since) {
                 Ok(()) => {
                     self.buffer.clear();
                     self.buffered = 0;
@@ -115,7 +131,7 @@ impl Life {
     }
 
     fn create(&mut self, shape: &Shape) -> Result<OpenFile, SinkError> {
-        let at = OpenAt { number: self.next, bytes: 0, rows: 0 };
+        let at = OpenAt::empty(self.next);
         let path = shape.names.open(at.number, self.run);
         let file = shape.shelf.create(&path)?;
         self.next += 1;
@@ -148,7 +164,7 @@ impl Life {
             shape.shelf.sync_dir(shape.names.dir())?;
         }
         let seals = std::mem::take(&mut self.seals);
-        let is_done = |at: OpenAt| at.rows > 0 && (seals || shape.is_full(at.bytes, at.rows));
+        let is_done = |at: OpenAt| at.rows > 0 && (seals || shape.is_full(at, self.now));
         let done = self.open.take_if(|open| shape.names.is_numbered() && is_done(open.at()));
         let full = self.full.drain(..).chain(done.map(|open| open.at()));
         self.sealed.extend(full.map(|at| Sealed::new(at, shape.compression, epoch)));

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use dragline_core::Wall;
 use dragline_disk::DiskFile;
 
 use super::position::OpenAt;
@@ -38,11 +39,19 @@ impl OpenFile {
         self.at
     }
 
-    /// Writes whole rows, behind a header if one is due.
-    pub(super) fn append(&mut self, header: &[u8], rows: &[u8], row_count: u64) -> Result<(), Fault> {
+    /// Writes whole rows, behind a header if one is due. They were taken from `since` on, which is the age of the file
+    /// unless it has older ones.
+    pub(super) fn append(
+        &mut self,
+        header: &[u8],
+        rows: &[u8],
+        row_count: u64,
+        since: Option<Wall>,
+    ) -> Result<(), Fault> {
         self.put(header)?;
         self.put(rows)?;
         self.at.rows += row_count;
+        self.at.since_micros = self.at.since_micros.or(since.map(Wall::as_micros));
         Ok(())
     }
 

@@ -47,6 +47,17 @@ pub(super) struct OpenAt {
     pub(super) number: u64,
     pub(super) bytes: u64,
     pub(super) rows: u64,
+    /// When the first of its rows was taken, in microseconds since the Unix epoch; none for a file of fixed name, and for a
+    /// sink that is told no time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) since_micros: Option<i64>,
+}
+
+impl OpenAt {
+    /// Names a file in which nothing was written.
+    pub(super) const fn empty(number: u64) -> Self {
+        Self { number, bytes: 0, rows: 0, since_micros: None }
+    }
 }
 
 impl Position {
@@ -91,7 +102,7 @@ mod tests {
             rows: 12,
             dropped: 3,
             sealed: vec![sealed(1, None), sealed(2, Some(Compression::Gzip))],
-            open: Some(OpenAt { number: 3, bytes: 30, rows: 2 }),
+            open: Some(OpenAt { bytes: 30, rows: 2, ..OpenAt::empty(3) }),
         }
     }
 
@@ -103,6 +114,10 @@ mod tests {
             r#"files/1 {"path":"out/a \"b\"\n.csv","numbered":true,"header":"url,item","next":4,"rows":12,"dropped":3,"sealed":[{"number":1,"compress":null,"bytes":70,"rows":5},{"number":2,"compress":"gzip","bytes":70,"rows":5}],"open":{"number":3,"bytes":30,"rows":2}}"#
         );
         assert_eq!(Position::read(&text), Some(position()));
+        let since = OpenAt { bytes: 30, rows: 2, since_micros: Some(-7), ..OpenAt::empty(3) };
+        let aged = Position { open: Some(since), ..position() };
+        assert_eq!(aged.text(), text.replace("\"rows\":2", "\"rows\":2,\"since_micros\":-7"));
+        assert_eq!(Position::read(&aged.text()), Some(aged));
     }
 
     #[test]
@@ -115,6 +130,7 @@ mod tests {
             text.replace("\"dropped\":3", "\"dropped\":-3"),
             text.replace("\"dropped\":3,", ""),
             text.replace("\"dropped\":3", "\"dropped\":3,\"more\":1"),
+            text.replace("\"rows\":2", "\"rows\":2,\"since_micros\":1.5"),
             text.replace("gzip", "brotli"),
             text.replace("\"next\":4", "\"next\":3"),
             text.replace("\"number\":2", "\"number\":1"),

@@ -23,7 +23,7 @@ pub(super) struct Sealed {
 impl Sealed {
     /// Seals a file that was synced.
     pub(super) const fn new(at: OpenAt, compress: Option<Compression>, epoch: Epoch) -> Self {
-        let OpenAt { number, bytes, rows } = at;
+        let OpenAt { number, bytes, rows, since_micros: _ } = at;
         Self { at: SealedAt { number, compress, bytes, rows }, epoch, named: false }
     }
 

@@ -33,7 +33,7 @@ impl Life {
             Some(file) => file,
             None => empty(shape, path)?,
         };
-        let mut open = OpenFile::new(path.to_owned(), file, OpenAt { number: 0, bytes: 0, rows: 0 });
+        let mut open = OpenFile::new(path.to_owned(), file, OpenAt::empty(0));
         open.sync()?;
         shelf.sync_dir(names.dir())?;
         life.open = Some(open);
@@ -139,7 +139,7 @@ fn find_sealed(
         Some(found) if found < bytes => Err(SinkError::Shorter { path: finished, expected: bytes, found }),
         Some(_) => Ok(Sealed::found(at, true)),
         None if is_open => {
-            longer.push(find(shape, open.to_owned(), OpenAt { number, bytes, rows })?);
+            longer.push(find(shape, open.to_owned(), OpenAt { bytes, rows, ..OpenAt::empty(number) })?);
             Ok(Sealed::found(at, false))
         }
         None => Err(SinkError::Missing { path: finished, expected: bytes }),

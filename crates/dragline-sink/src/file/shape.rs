@@ -2,11 +2,14 @@
 
 use std::path::{Component, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use dragline_core::Wall;
 use dragline_disk::Disk;
 
 use super::compress::Compression;
 use super::names::FileNames;
+use super::position::OpenAt;
 use super::shelf::Shelf;
 use crate::records::RecordKind;
 use crate::rows::Format;
@@ -24,6 +27,8 @@ pub(super) struct Shape {
     pub(super) rotate_bytes: Option<u64>,
     /// A file of so many rows is sealed; none: never for its rows.
     pub(super) rotate_rows: Option<u64>,
+    /// A file is sealed so long after its first row; none: never for its age.
+    pub(super) rotate_after: Option<Duration>,
     pub(super) compression: Option<Compression>,
 }
 
@@ -37,22 +42,26 @@ impl Shape {
             rows_max: u64::MAX,
             rotate_bytes: None,
             rotate_rows: None,
+            rotate_after: None,
             compression: None,
         }
     }
 
     /// Follows a change of rotation or compression, which both decide how files are called.
     pub(super) fn rename(&mut self) {
-        let rotates = self.rotate_bytes.is_some() || self.rotate_rows.is_some();
+        let rotates =
+            self.rotate_bytes.is_some() || self.rotate_rows.is_some() || self.rotate_after.is_some();
         let path = self.names.path().to_owned();
         let numbered = rotates || self.compression.is_some();
         self.names = if numbered { FileNames::numbered(path) } else { FileNames::fixed(path) };
     }
 
-    /// Whether a file of this size is full.
-    pub(super) fn is_full(&self, bytes: u64, rows: u64) -> bool {
-        self.rotate_bytes.is_some_and(|most| bytes >= most)
-            || self.rotate_rows.is_some_and(|most| rows >= most)
+    /// Whether a file has reached a limit at `now`, if that is known.
+    pub(super) fn is_full(&self, at: OpenAt, now: Option<Wall>) -> bool {
+        let age = now.zip(at.since_micros).map(|(now, since)| now.since(Wall::from_micros(since)));
+        self.rotate_bytes.is_some_and(|most| at.bytes >= most)
+            || self.rotate_rows.is_some_and(|most| at.rows >= most)
+            || self.rotate_after.zip(age).is_some_and(|(most, age)| age >= most)
     }
 
     /// Returns the path as marks write it: `./out` is `out`.

@@ -3,7 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use dragline_core::Wall;
 use dragline_core::frontier::{Epoch, Mark, RunId};
 use dragline_disk::Disk;
 
@@ -26,7 +28,7 @@ use crate::sink::Sink;
 /// without rows leaves none.
 ///
 /// A file is sealed at the first flush at which it has reached a limit, so it grows beyond it by what one commit
-/// brings. A limit of the system (EFBIG) only means another file for a sink with numbered ones.
+/// brings; of age it knows what [`Sink::tell_time`] says. A limit of the system (EFBIG) only means another file for a sink with numbered ones.
 #[derive(Debug)]
 pub struct FileSink {
     name: String,
@@ -78,6 +80,15 @@ impl FileSink {
     #[must_use]
     pub fn rotate_rows(mut self, rows: u64) -> Self {
         self.shape.rotate_rows = (rows > 0).then_some(rows);
+        self.shape.rename();
+        self
+    }
+
+    /// Seals a file so long after its first row was taken, in whatever life that was; zero: however old it is. A crawl
+    /// that commits nothing meanwhile seals it later, at its next commit.
+    #[must_use]
+    pub fn rotate_after(mut self, age: Duration) -> Self {
+        self.shape.rotate_after = (!age.is_zero()).then_some(age);
         self.shape.rename();
         self
     }
@@ -139,6 +150,12 @@ impl Sink for FileSink {
         let mark = self.mark(&life.position(&self.shape));
         self.life = Some(life);
         Ok(mark)
+    }
+
+    fn tell_time(&mut self, now: Wall) {
+        if let Some(life) = &mut self.life {
+            life.tell_time(now);
+        }
     }
 
     fn write(&mut self, records: &[Record]) -> Result<(), SinkError> {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dragline_disk::Disk;
 
@@ -30,13 +31,21 @@ pub struct OwnSinks {
     pub rotate_bytes: u64,
     /// Rows at which a file is sealed; 0: never for its rows.
     pub rotate_rows: u64,
+    /// How long after its first row a file is sealed; zero: never for its age.
+    pub rotate_after: Duration,
     /// How finished files are compressed.
     pub compression: Option<Compression>,
 }
 
 impl Default for OwnSinks {
     fn default() -> Self {
-        Self { skipped_rows_max: u64::MAX, rotate_bytes: 0, rotate_rows: 0, compression: None }
+        Self {
+            skipped_rows_max: u64::MAX,
+            rotate_bytes: 0,
+            rotate_rows: 0,
+            rotate_after: Duration::ZERO,
+            compression: None,
+        }
     }
 }
 
@@ -49,6 +58,7 @@ impl OwnSinks {
                 .rows_max(rows_max)
                 .rotate_bytes(self.rotate_bytes)
                 .rotate_rows(self.rotate_rows)
+                .rotate_after(self.rotate_after)
                 .compress(self.compression)
         };
         ROW_FILES.into_iter().map(set_up).collect()

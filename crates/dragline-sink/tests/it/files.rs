@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dragline_core::Wall;
 use dragline_core::frontier::Epoch;
 use dragline_disk::FileDisk;
 use dragline_sink::{Compression, FileSink, RecordKind, Sink};
@@ -80,6 +81,46 @@ fn a_file_is_sealed_at_a_flush_and_published_once_its_commit_is_durable() {
     assert_ne!(sink.flush(Epoch(4)).unwrap(), last, "what was published is named no longer");
     assert_eq!(disk.operations(), operations, "without a sync");
     assert_eq!(items_in(&disk.contents()), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_file_is_sealed_when_it_is_old_counted_from_its_first_row_in_whatever_life() {
+    let disk = TestDisk::default();
+    let sink = || STYLES[7].sink(Arc::new(disk.clone()));
+    let tell = |sink: &mut FileSink, millis: i64| sink.tell_time(Wall::from_micros(millis * 1_000));
+    let open = |number: u32| format!("items-00000{number}.rows.0000000000005eed.open");
+    let mut first = sink();
+    first.begin(RUN).unwrap();
+    tell(&mut first, 99_000);
+    let empty = first.flush(Epoch(1)).unwrap();
+    tell(&mut first, 500_000);
+    assert_eq!(first.flush(Epoch(2)).unwrap(), empty, "what has no row has no age");
+    first.write(&[record(1)]).unwrap();
+    tell(&mut first, 559_000);
+    first.write(&[record(2)]).unwrap();
+    let mark = first.flush(Epoch(3)).unwrap();
+    first.write(&[record(3)]).unwrap();
+    drop(first);
+
+    let mut second = sink();
+    second.rewind(RUN, &mark).unwrap();
+    tell(&mut second, 559_999);
+    assert_eq!(second.flush(Epoch(4)).unwrap(), mark);
+    second.committed(Epoch(4)).unwrap();
+    assert_eq!(names_in(&disk), [open(1)]);
+    tell(&mut second, 560_000);
+    second.flush(Epoch(5)).unwrap();
+    second.committed(Epoch(5)).unwrap();
+    assert_eq!(names_in(&disk), ["items-000001.rows"], "a minute old, also without a new row");
+    second.write(&[record(3)]).unwrap();
+    tell(&mut second, 619_999);
+    second.flush(Epoch(6)).unwrap();
+    assert_eq!(names_in(&disk), ["items-000001.rows".to_owned(), open(2)], "the next has its own age");
+    tell(&mut second, 620_000);
+    second.flush(Epoch(7)).unwrap();
+    second.committed(Epoch(7)).unwrap();
+    assert_eq!(names_in(&disk), ["items-000001.rows", "items-000002.rows"]);
+    assert_eq!(items_in(&disk.contents()), [1, 2, 3]);
 }
 
 #[test]

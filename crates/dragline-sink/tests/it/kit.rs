@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use dragline_core::frontier::{Epoch, Mark, RunId};
-use dragline_core::{CanonicalUrl, Decision, Item, SkipReason};
+use dragline_core::{CanonicalUrl, Decision, Item, SkipReason, Wall};
 use dragline_disk::Disk;
 use dragline_sink::{
     Compression, FileSink, Format, ItemRecord, Record, RecordKind, Sink, SinkError, SkippedRecord,
@@ -20,6 +21,8 @@ pub(crate) const RUN: RunId = RunId(0x5eed);
 pub(crate) const PATH: &str = "out/items.rows";
 /// Bytes that hold the JSON lines of any one commit, and not those of all.
 pub(crate) const FILE_BYTES_MAX: usize = 300;
+/// The time from one flush to the next.
+pub(crate) const EPOCH: Duration = Duration::from_secs(60);
 /// How many items come before each flush; with none, nothing is new.
 pub(crate) const ITEMS: [u32; 6] = [3, 0, 5, 1, 0, 4];
 
@@ -29,18 +32,24 @@ pub(crate) struct Style {
     pub(crate) csv: bool,
     pub(crate) rotate_rows: u64,
     pub(crate) rotate_bytes: u64,
+    pub(crate) rotate_after: Duration,
     pub(crate) compression: Option<Compression>,
 }
 
+/// One file of JSON lines.
+const PLAIN: Style =
+    Style { csv: false, rotate_rows: 0, rotate_bytes: 0, rotate_after: Duration::ZERO, compression: None };
+
 /// Every way that a sink writes in.
-pub(crate) const STYLES: [Style; 7] = [
-    Style { csv: false, rotate_rows: 0, rotate_bytes: 0, compression: None },
-    Style { csv: true, rotate_rows: 0, rotate_bytes: 0, compression: None },
-    Style { csv: false, rotate_rows: 3, rotate_bytes: 0, compression: None },
-    Style { csv: true, rotate_rows: 0, rotate_bytes: 60, compression: None },
-    Style { csv: true, rotate_rows: 2, rotate_bytes: 0, compression: Some(Compression::Gzip) },
-    Style { csv: false, rotate_rows: 4, rotate_bytes: 0, compression: Some(Compression::Zstd) },
-    Style { csv: false, rotate_rows: 0, rotate_bytes: 0, compression: Some(Compression::Gzip) },
+pub(crate) const STYLES: [Style; 8] = [
+    PLAIN,
+    Style { csv: true, ..PLAIN },
+    Style { rotate_rows: 3, ..PLAIN },
+    Style { csv: true, rotate_bytes: 60, ..PLAIN },
+    Style { csv: true, rotate_rows: 2, compression: Some(Compression::Gzip), ..PLAIN },
+    Style { rotate_rows: 4, compression: Some(Compression::Zstd), ..PLAIN },
+    Style { compression: Some(Compression::Gzip), ..PLAIN },
+    Style { rotate_after: EPOCH, ..PLAIN },
 ];
 
 /// Files of nobody, and of another run, that must stay as they are.
@@ -60,7 +69,10 @@ pub(crate) fn new_disk() -> TestDisk {
 
 impl Style {
     pub(crate) const fn is_numbered(self) -> bool {
-        self.rotate_rows > 0 || self.rotate_bytes > 0 || self.compression.is_some()
+        self.rotate_rows > 0
+            || self.rotate_bytes > 0
+            || !self.rotate_after.is_zero()
+            || self.compression.is_some()
     }
 
     pub(crate) fn sink(self, disk: Arc<dyn Disk>) -> FileSink {
@@ -72,6 +84,7 @@ impl Style {
         FileSink::new(disk, path, RecordKind::Item, format)
             .rotate_rows(self.rotate_rows)
             .rotate_bytes(self.rotate_bytes)
+            .rotate_after(self.rotate_after)
             .compress(self.compression)
     }
 }
@@ -105,6 +118,7 @@ impl Log {
     /// Writes, flushes and commits what is left, as the engine does it: without space it tries again.
     pub(crate) fn go_on(&mut self, sink: &mut FileSink) -> Result<(), SinkError> {
         for epoch in self.epoch() + 1..=ITEMS.len() as u64 {
+            sink.tell_time(at(epoch));
             let items = items_of(epoch);
             let (first, second) = items.split_at(items.len() / 2);
             for items in [first, second] {
@@ -139,6 +153,11 @@ fn again<T>(mut call: impl FnMut() -> Result<T, SinkError>) -> Result<T, SinkErr
         Err(error) if error.may_retry() => call(),
         result => result,
     }
+}
+
+/// Returns when an epoch is flushed, in whatever life.
+fn at(epoch: u64) -> Wall {
+    Wall::from_secs(1_800_000_000) + EPOCH * u32::try_from(epoch).expect("there are few")
 }
 
 /// Returns every item, in order.

@@ -10,6 +10,7 @@ use dragline_core::rules::ScopeMode;
 use dragline_engine::{Crawl, CrawlBuilder, Placement};
 
 use super::mutant::Mutant;
+use super::sink::MANY_ROWS;
 use super::world::{Target, World};
 
 /// The depth up to which links are followed where depth is no matter: more than any simulated world has pages.
@@ -134,7 +135,7 @@ impl Conditions {
             at_cap: if rng.bool() { AtCap::Fail } else { AtCap::Truncate },
             restarts: usual.restarts,
             uncommitted_max: (starved || one_in(&mut rng, 3)).then(|| count(&mut rng, &[2, 5, 20])),
-            rotate_rows: *rng.choice(&[0, 0, 5, 30]).unwrap_or(&0),
+            rotate_rows: *rng.choice(&[0, 0, 5, MANY_ROWS]).unwrap_or(&0),
             chunk_urls: *rng.choice(&[1, 3, usual.chunk_urls]).unwrap_or(&1),
         }
     }

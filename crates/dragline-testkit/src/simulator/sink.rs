@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use dragline_core::Wall;
 use dragline_core::frontier::{Epoch, Mark, RunId};
 use dragline_disk::{Disk, DiskFile, Open};
 use dragline_sink::{FileSink, ITEMS_FILE, PAGES_FILE, Record, RecordKind, SKIPPED_FILE, Sink, SinkError};
@@ -15,6 +17,12 @@ pub(super) const OUT: &str = "out";
 
 /// Bytes that are gathered before they are written.
 const BUFFER_BYTES_MAX: usize = 4 << 10;
+
+/// Rows at which files are finished that are few.
+pub(super) const MANY_ROWS: u64 = 30;
+
+/// Time after which such files are finished.
+const FILE_AGE: Duration = Duration::from_secs(20);
 
 /// Records between two that a mutant loses or doubles.
 const MUTANT_EVERY: u64 = 20;
@@ -48,7 +56,10 @@ pub(super) fn output(disk: &SimDisk, rotate_rows: u64, mutant: Option<Mutant>) -
         if mutant.is_some_and(Mutant::is_of_sinks) {
             Box::new(LineSink::new(disk.clone(), name, kind, path, mutant))
         } else {
-            let file = FileSink::jsonl(Arc::clone(&shared), path, kind).named(name).rotate_rows(rotate_rows);
+            // Where files are few, age divides them too.
+            let age = if rotate_rows == MANY_ROWS { FILE_AGE } else { Duration::ZERO };
+            let file = FileSink::jsonl(Arc::clone(&shared), path, kind).named(name);
+            let file = file.rotate_rows(rotate_rows).rotate_after(age);
             match mutant {
                 Some(mutant @ (Mutant::FlushOvertakes | Mutant::RenameEarly)) => {
                     Box::new(DisorderlySink { file, late: Vec::new(), mutant })
@@ -195,6 +206,10 @@ impl Sink for DisorderlySink {
 
     fn begin(&mut self, run: RunId) -> Result<Mark, SinkError> {
         self.file.begin(run)
+    }
+
+    fn tell_time(&mut self, now: Wall) {
+        self.file.tell_time(now);
     }
 
     fn write(&mut self, records: &[Record]) -> Result<(), SinkError> {
