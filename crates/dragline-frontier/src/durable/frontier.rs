@@ -141,7 +141,7 @@ impl Frontier for LogFrontier {
         }
         let epoch = self.machine.begin_commit();
         let closed = self.close(epoch);
-        let errand = self.snapshots.errand(&self.machine, self.durable, closed.bytes());
+        let errand = self.snapshots.errand(&self.machine, self.durable, closed.weight());
         *lock(&closed.errand) = errand;
         self.closed = Some(Arc::new(closed));
         epoch

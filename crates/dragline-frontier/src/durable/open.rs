@@ -17,7 +17,7 @@ use super::body::CommitBody;
 use super::compaction::COPIED_BYTES_MAX;
 use super::frontier::LogFrontier;
 use super::shelf::Chunks;
-use super::snapshots::{PLACES, SHELF_PLACES, SNAPSHOT_AFTER_BYTES, Snapshots};
+use super::snapshots::{PLACES, SHELF_PLACES, SNAPSHOT_AFTER_BYTES, Snapshots, weight};
 use super::storage::Storage;
 use crate::LogError;
 use crate::file::Fields;
@@ -48,7 +48,7 @@ pub struct OpenOptions {
     pub log: LogOptions,
     /// How the history is kept.
     pub history: HistoryOptions,
-    /// A snapshot is begun when the log behind the last has grown by as much.
+    /// A snapshot is begun when the log behind the last has grown by as much; a record counts as 32 bytes more than it has.
     pub snapshot_after_bytes: u64,
     /// Bytes of chunks that are copied with one commit, out of files in which little else lives.
     pub copied_bytes_max: u64,
@@ -192,7 +192,7 @@ impl LogFrontier {
     }
 }
 
-/// Makes the state machine again as it was at a commit. Returns it with the bytes that were replayed behind its snapshot.
+/// Makes the state machine again as it was at a commit. Returns it with the weight of what was replayed behind its snapshot.
 pub(super) fn restore(
     disk: &dyn Disk,
     dir: &Path,
@@ -209,7 +209,7 @@ pub(super) fn restore(
     let mut grown = 0;
     for block in replay {
         let (place, block) = block?;
-        grown += u64::from(place.len);
+        grown += weight(place.len.into(), block.count.into());
         let kind = BlockKind::of_code(block.kind).ok_or(RestoreError::Record { number: block.first })?;
         if kind == BlockKind::Chunk {
             chunks.arrived(std::iter::once((block.first, place)));

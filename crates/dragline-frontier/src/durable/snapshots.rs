@@ -6,8 +6,11 @@ use crate::log::Place;
 
 /// A snapshot is begun when the log behind the last has grown by as much, or by as much as the last one was long.
 pub(super) const SNAPSHOT_AFTER_BYTES: u64 = 64 << 20;
-/// Bytes of parts that go with one commit; one part more than that may.
-const PART_BYTES_MAX: usize = 1 << 20;
+/// What a record adds to its bytes there: a restart replays one in the time in which it reads so many, measured.
+const RECORD_BYTES: u64 = 32;
+/// Bytes of parts that go with a commit, at least and at most; one part more than that may. Between them it is as much as
+/// the log grows: a snapshot that takes longer than the next one waits would leave ever more to replay.
+const PART_BYTES: std::ops::RangeInclusive<u64> = 1 << 20..=4 << 20;
 
 /// The part, behind those of the frontier, that says where the chunks in segments stand.
 pub(super) const PLACES: u32 = SnapshotPart::COUNT;
@@ -18,7 +21,7 @@ pub(super) const SHELF_PLACES: u32 = PLACES + 1;
 #[derive(Debug)]
 pub(super) struct Snapshots {
     after_bytes: u64,
-    /// Bytes that were written to the log since the last snapshot was begun.
+    /// The weight of what was written to the log since the last snapshot was begun.
     grown: u64,
     /// How long the last one was.
     last_bytes: u64,
@@ -60,6 +63,11 @@ pub(super) struct Kept {
     shelved: Vec<u64>,
 }
 
+/// Returns what records weigh for the decision when a snapshot is due.
+pub(super) fn weight(bytes: u64, records: u64) -> u64 {
+    bytes + records * RECORD_BYTES
+}
+
 impl Snapshots {
     pub(super) fn new(after_bytes: u64, named: Option<u64>, grown: u64) -> Self {
         let next_id = named.map_or(1, |id| id + 1);
@@ -74,9 +82,10 @@ impl Snapshots {
         }
     }
 
-    /// Says what the next commit is to do; `durable` is the last record of the commit before it.
-    pub(super) fn errand(&mut self, frontier: &MemFrontier, durable: u64, epoch_bytes: u64) -> Errand {
-        self.grown += epoch_bytes;
+    /// Says what the next commit is to do; `durable` is the last record of the commit before it, `weight` that of its
+    /// records.
+    pub(super) fn errand(&mut self, frontier: &MemFrontier, durable: u64, weight: u64) -> Errand {
+        self.grown += weight;
         let mut errand = Errand::default();
         if self.taking.is_none() && self.grown >= self.after_bytes.max(self.last_bytes) {
             let id = self.next_id;
@@ -85,15 +94,16 @@ impl Snapshots {
         }
         let Some(taking) = &mut self.taking else { return errand };
         if taking.next < SnapshotPart::COUNT {
+            let most = weight.clamp(*PART_BYTES.start(), *PART_BYTES.end());
             let (mut parts, mut bytes) = (Vec::new(), 0);
-            while taking.next < SnapshotPart::COUNT && bytes < PART_BYTES_MAX {
+            while taking.next < SnapshotPart::COUNT && bytes < most {
                 let part = frontier.snapshot_part(taking.next);
-                bytes += part.payload.len();
+                bytes += part.payload.len() as u64;
                 taking.highest = taking.highest.max(part.number);
                 taking.next += 1;
                 parts.push(part);
             }
-            taking.bytes += bytes as u64;
+            taking.bytes += bytes;
             let is_begun = parts.first().filter(|part| part.shard == 0);
             errand.kept =
                 is_begun.map(|part| Kept { begun: part.number, shelved: frontier.shelved().collect() });

@@ -9,7 +9,7 @@ use dragline_disk::Disk;
 
 use super::body::CommitBody;
 use super::shelf::Chunks;
-use super::snapshots::Errand;
+use super::snapshots::{Errand, weight};
 use super::writing::Writing;
 use crate::LogError;
 use crate::history::History;
@@ -31,9 +31,9 @@ pub(super) struct Closed {
 }
 
 impl Closed {
-    /// Returns the bytes of its records.
-    pub(super) fn bytes(&self) -> u64 {
-        self.blocks.iter().map(|block| block.payload.len() as u64).sum()
+    /// Returns what its records weigh at a restart.
+    pub(super) fn weight(&self) -> u64 {
+        self.blocks.iter().map(|block| weight(block.payload.len() as u64, block.count.into())).sum()
     }
 }
 
