@@ -91,15 +91,18 @@ fn headers(disk: &dyn Disk, dir: &Path, run: RunId) -> Result<Vec<Found>, LogErr
     Ok(found)
 }
 
-/// Returns which segment, counted from the first, holds the first record that is needed.
+/// Returns which segment, counted from the first, holds the first record that is needed; at the latest that of the
+/// Commit that needs it, for a snapshot may hold every record there is.
 fn needed_from(disk: &dyn Disk, dir: &Path, run: RunId, found: &[Found]) -> Result<usize, LogError> {
     const ONE_OF_THEM_IS_GOOD: usize = 2;
     let mut lowest: Option<u64> = None;
     let mut commits = 0;
-    for Found { index, .. } in found.iter().rev() {
+    let mut holds_commit = 0;
+    for (at, Found { index, .. }) in found.iter().enumerate().rev() {
         let missing = ONE_OF_THEM_IS_GOOD - commits;
         let last = Scan::open(disk, dir, run, *index)?.last_commits(missing)?;
         commits += last.len();
+        holds_commit = at;
         lowest = last.iter().map(|found| found.commit.lowest()).chain(lowest).min();
         if commits >= ONE_OF_THEM_IS_GOOD {
             break;
@@ -107,7 +110,7 @@ fn needed_from(disk: &dyn Disk, dir: &Path, run: RunId, found: &[Found]) -> Resu
     }
     let Some(lowest) = lowest.filter(|lowest| *lowest > 0) else { return Ok(0) };
     let holds = |found: &Found| found.header.is_ok_and(|header| header.first <= lowest.saturating_add(1));
-    Ok(found.iter().rposition(holds).unwrap_or(0))
+    Ok(found.iter().rposition(holds).unwrap_or(0).min(holds_commit))
 }
 
 /// Splits the segments behind the last good Commit off.

@@ -140,6 +140,24 @@ fn a_segment_that_holds_only_what_is_in_a_snapshot_is_not_read() {
 }
 
 #[test]
+fn the_last_commit_is_found_when_a_snapshot_holds_every_record_and_the_next_segment_is_torn() {
+    let mut epochs = four_epochs();
+    epochs.push(epoch(4, 18, &[]).with_snapshot(1, 18));
+    epochs.push(epoch(5, 18, &[]).with_snapshot(1, 18));
+    epochs.push(epoch(6, 18, &[2]).with_snapshot(1, 18));
+    let mut files = written(&epochs, 1).contents();
+    for retired in 1..=4 {
+        files.remove(&segment(retired));
+    }
+    for torn in [0, 10, 64, 73] {
+        let begun = files[&segment(7)][..torn].to_vec();
+        let disk = MemDisk::of(&crate::log_kit::with_file(&files, &segment(7), begun));
+        let (_, found) = recover(&disk, 1).unwrap();
+        assert_eq!(found, Found { commit: Some(epochs[5].commit.clone()), blocks: Vec::new() }, "{torn}");
+    }
+}
+
+#[test]
 fn looking_at_a_log_changes_nothing_and_sees_what_is_acknowledged() {
     let disk = written(&four_epochs(), 300);
     let whole = disk.contents();
