@@ -70,7 +70,8 @@ impl CanonicalUrl {
         }
         let host_start = scheme.prefix_len();
         let rest = text.get(host_start..).ok_or(UrlError::NoHost)?;
-        let authority_len = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let ends = |byte: u8| matches!(byte, b'/' | b'?' | b'#');
+        let authority_len = rest.bytes().position(ends).unwrap_or(rest.len());
         let (authority, _) = rest.split_at(authority_len);
         let (host_len, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => {
