@@ -61,6 +61,8 @@ pub(super) struct Conditions {
     pub(super) rotate_rows: u64,
     /// URLs that go to the log together when a queue is long.
     pub(super) chunk_urls: usize,
+    /// How long a job of the state folder's disk takes in the mean; zero: none, and it is done where it is given.
+    pub(super) disk_latency: Duration,
 }
 
 impl Conditions {
@@ -92,6 +94,7 @@ impl Conditions {
             uncommitted_max: None,
             rotate_rows: 0,
             chunk_urls: Rebirth::CHUNK_URLS,
+            disk_latency: Duration::ZERO,
         }
     }
 
@@ -137,6 +140,7 @@ impl Conditions {
             uncommitted_max: (starved || one_in(&mut rng, 3)).then(|| count(&mut rng, &[2, 5, 20])),
             rotate_rows: *rng.choice(&[0, 0, 5, MANY_ROWS]).unwrap_or(&0),
             chunk_urls: *rng.choice(&[1, 3, usual.chunk_urls]).unwrap_or(&1),
+            disk_latency: millis(*rng.choice(&[0, 0, 3, 30, 300]).unwrap_or(&0)),
         }
     }
 

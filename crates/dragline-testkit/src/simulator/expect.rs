@@ -305,6 +305,10 @@ impl Walk<'_> {
             Some(HandlerFault::Error) => ends.may("failed(handler_error)"),
             Some(HandlerFault::Panic) => ends.may("failed(handler_panic)"),
             Some(HandlerFault::Hang) => ends.may("failed(handler_timeout)"),
+            Some(HandlerFault::Late) => {
+                ends.may("done");
+                ends.may("failed(handler_timeout)");
+            }
             Some(HandlerFault::LoseReply) => {
                 ends.may("done");
                 // Another page that kills or blocks its worker makes this one a suspect before its time.

@@ -53,6 +53,8 @@ pub(super) enum HandlerFault {
     Panic,
     /// It never answers.
     Hang,
+    /// It answers when it was given up, unless others had to be waited for.
+    Late,
     /// Its answer is lost, the first time.
     LoseReply,
     /// Its actor stops itself, the first time; the answer comes all the same.
@@ -167,7 +169,9 @@ fn handler_faults(rng: &mut fastrand::Rng, world: &World) -> BTreeMap<String, Ha
         let page = rng.usize(0..pages);
         let is_page = world.page(host, page).is_some_and(|page| page.kind == PageKind::Page);
         if let (true, Some(kind)) = (is_page && page > 0, rng.choice(&kinds)) {
-            faults.insert(world.url(Target::Page { host, page }), *kind);
+            let url = world.url(Target::Page { host, page });
+            let is_late = *kind == HandlerFault::Hang && world.hash(&url, 13).is_multiple_of(2);
+            faults.insert(url, if is_late { HandlerFault::Late } else { *kind });
         }
     }
     faults

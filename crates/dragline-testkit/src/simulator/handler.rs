@@ -40,6 +40,8 @@ pub(super) struct Told {
     begun: BTreeMap<String, u32>,
     /// When workers were born, with the life.
     pub(super) births: Vec<(usize, Duration)>,
+    /// An answer that comes too late for its page, when a mutant takes it for another one.
+    stray: Option<HandleResult>,
 }
 
 /// One worker's actor.
@@ -97,6 +99,17 @@ impl Script {
         Some(self.world.asked_url(host, drawn % 3))
     }
 
+    /// Keeps the answer to a page that is given up, and gives it for the next.
+    fn misplace(&self, answer: HandleResult, fault: Option<HandlerFault>) -> HandleResult {
+        self.told(|told| match fault {
+            Some(HandlerFault::Late) => {
+                told.stray = Some(answer);
+                Ok(Handled::default())
+            }
+            _ => told.stray.take().unwrap_or(answer),
+        })
+    }
+
     fn handle(&self, page: &Page) -> Result<Handled, HandleError> {
         let mut handled = Handled::default();
         let url = page.url.as_str();
@@ -149,6 +162,9 @@ impl Handler<HandlePage> for SimHandler {
         if let (Some(Mutant::ItemsEarly), Ok(handled)) = (self.script.mutant, &mut answer) {
             self.write_early(&page, handled);
         }
+        if self.script.mutant == Some(Mutant::StaleAnswerTaken) {
+            answer = self.script.misplace(answer, fault);
+        }
         match fault {
             Some(HandlerFault::Error) => answer = Err(HandleError::new("as the simulation wants")),
             // Without a word to the panic hook: it is not news.
@@ -160,6 +176,7 @@ impl Handler<HandlePage> for SimHandler {
             }
             _ => {}
         }
+        let late = 2 * self.script.timeout;
         let work = self.script.work(page.url.as_str());
         let asked =
             self.script.asks(&page).map(|url| self.session.get(url).deadline(self.script.timeout / 3));
@@ -173,6 +190,10 @@ impl Handler<HandlePage> for SimHandler {
             }
             match fault {
                 Some(HandlerFault::Hang) => std::future::pending().await,
+                Some(HandlerFault::Late) => {
+                    tokio::time::sleep(late).await;
+                    answer
+                }
                 Some(HandlerFault::LoseReply) => {
                     std::panic::resume_unwind(Box::new("as the simulation wants"))
                 }

@@ -21,6 +21,7 @@ use super::faults::{FaultPlan, Wish};
 use super::handler::Script;
 use super::mutant::Mutant;
 use super::sink::output;
+use super::slow_disk::SlowDisk;
 use super::web::WorldWeb;
 use super::world::World;
 use crate::disk::SimDisk;
@@ -98,7 +99,8 @@ impl Stage {
         let mut rules = CrawlRules::default();
         let mut builder = self.conditions.builder(self.seed, &self.world, self.mutant);
         builder = builder.rules(|given| rules = given.clone());
-        let opened = match self.open(disk, rules) {
+        let slow = SlowDisk::new(self.conditions.disk_latency, self.seed.wrapping_add(life as u64));
+        let opened = match self.open(disk, slow.clone(), rules) {
             Ok(opened) => opened,
             Err(_) if disk.is_dead() => return Life::Crashed,
             Err(error) => return Life::Stuck(format!("the state could not be opened: {error}")),
@@ -115,7 +117,12 @@ impl Stage {
         let running = builder.build().map_err(|error| error.to_string());
         let running = running.and_then(|crawl| crawl.start().map_err(|error| error.to_string()));
         match running {
-            Ok(running) => self.drive(running, &died, disk, problems).await,
+            Ok(running) => {
+                if !self.conditions.disk_latency.is_zero() {
+                    slow.take_time();
+                }
+                self.drive(running, &died, disk, problems).await
+            }
             Err(_) if disk.is_dead() => Life::Crashed,
             // A write that fails for good may fail at the start, which then says so and is made again.
             Err(_) if self.plan.write_fails.is_some() && life == 0 => Life::Failed,
@@ -124,13 +131,13 @@ impl Stage {
     }
 
     /// Opens the frontier that a disk holds, or a new one.
-    fn open(&self, disk: &SimDisk, rules: CrawlRules) -> Result<Opened, String> {
+    fn open(&self, disk: &SimDisk, slow: SlowDisk, rules: CrawlRules) -> Result<Opened, String> {
         let (dir, run) = (Path::new(STATE), RunId(self.seed));
         disk.create_dir(dir).map_err(|error| error.to_string())?;
         let io = Io::inline();
         let clock = Clock::start_at(Wall::from_secs(EPOCH_SECS) + self.web.now());
         let base = clock.wall_start();
-        let mut options = OpenOptions::new(rules, run, self.seed, base, Arc::new(io.clone()));
+        let mut options = OpenOptions::new(rules, run, self.seed, base, Arc::new(slow));
         options.chunk_urls = self.conditions.chunk_urls;
         options.log = LogOptions { segment_bytes: SEGMENT_BYTES };
         options.history = HistoryOptions { segment_bytes: SEGMENT_BYTES };

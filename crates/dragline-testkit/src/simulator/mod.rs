@@ -21,6 +21,7 @@ mod mutant;
 mod output;
 mod simulation;
 mod sink;
+mod slow_disk;
 mod web;
 pub mod world;
 

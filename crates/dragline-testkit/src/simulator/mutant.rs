@@ -32,6 +32,10 @@ pub enum Mutant {
     SnapshotAhead,
     /// A snapshot leaves out URLs in flight; only with the feature `mutants`.
     SnapshotOmitsInFlight,
+    /// Records are logged before the commit that they belong to; only with the feature `mutants`.
+    RecordsEarly,
+    /// An answer to a page that was given up is taken for the answer to another.
+    StaleAnswerTaken,
 }
 
 impl Mutant {
@@ -39,7 +43,11 @@ impl Mutant {
     pub(super) const fn needs_crash(self) -> bool {
         matches!(
             self,
-            Self::FlushOvertakes | Self::RenameEarly | Self::SnapshotAhead | Self::SnapshotOmitsInFlight
+            Self::FlushOvertakes
+                | Self::RenameEarly
+                | Self::SnapshotAhead
+                | Self::SnapshotOmitsInFlight
+                | Self::RecordsEarly
         )
     }
 
@@ -52,6 +60,7 @@ impl Mutant {
             Self::SnapshotOmitsInFlight => {
                 Some(Fault::Machine(dragline_core::frontier::Mutant::SnapshotOmitsInFlight))
             }
+            Self::RecordsEarly => Some(Fault::NextEpochEarly),
             _ => None,
         }
     }
@@ -62,7 +71,7 @@ impl Mutant {
     }
 
     /// Every mutant, in the order of declaration.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::MarkBeforeSync,
         Self::RecordLost,
         Self::RecordDoubled,
@@ -77,5 +86,7 @@ impl Mutant {
         Self::RenameEarly,
         Self::SnapshotAhead,
         Self::SnapshotOmitsInFlight,
+        Self::RecordsEarly,
+        Self::StaleAnswerTaken,
     ];
 }

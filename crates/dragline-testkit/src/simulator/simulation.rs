@@ -32,6 +32,8 @@ pub struct Simulation {
     pub faults: Faults,
     /// The gap between two fetches of one host; drawn when absent, or a second without faults.
     pub delay: Option<Duration>,
+    /// How long the disk of the state takes over a job in the mean; drawn when absent, or nothing without faults.
+    pub disk_latency: Option<Duration>,
     /// A promise that is broken on purpose.
     pub mutant: Option<Mutant>,
 }
@@ -85,7 +87,7 @@ pub struct Counts {
 impl Simulation {
     /// Makes the simulation of a seed, with drawn faults.
     pub const fn new(seed: u64, hosts: usize, pages: usize) -> Self {
-        Self { seed, hosts, pages, faults: Faults::Drawn, delay: None, mutant: None }
+        Self { seed, hosts, pages, faults: Faults::Drawn, delay: None, disk_latency: None, mutant: None }
     }
 
     /// Runs it to its end.
@@ -111,7 +113,11 @@ impl Simulation {
                     disk = disk.crash(crash, self.seed.wrapping_add(lives as u64));
                     now += RESTART_AFTER;
                 }
-                (Life::Failed, _) => now += RESTART_AFTER,
+                (Life::Failed, _) => {
+                    // The crash of a life that was none is not that of the next.
+                    disk.crash_at(u64::MAX);
+                    now += RESTART_AFTER;
+                }
                 (Life::Crashed, None) => problems.add("end", "the disk died by itself"),
                 (Life::Stuck(what), _) => problems.add("end", what),
             }
@@ -136,7 +142,7 @@ impl Simulation {
 
     /// Returns the command that runs this simulation alone.
     pub fn command(&self) -> String {
-        let Self { seed, hosts, pages, faults, delay, mutant: _ } = self;
+        let Self { seed, hosts, pages, faults, delay, disk_latency: _, mutant: _ } = self;
         let mut command =
             format!("dragline simulate --seeds 1 --seed-from {seed} --hosts {hosts} --pages {pages}");
         if let Some(delay) = delay {
@@ -159,6 +165,7 @@ impl Simulation {
             }
         };
         conditions.delay = self.delay.unwrap_or(conditions.delay);
+        conditions.disk_latency = self.disk_latency.unwrap_or(conditions.disk_latency);
         if self.mutant == Some(Mutant::RestartsUnbounded) {
             plan.fetchers = FetcherFaults::at_every_tick();
         }
@@ -171,7 +178,7 @@ impl Simulation {
             let crashes = (0..4).map(|nth| (changes(nth), Crash::Kill)).collect();
             plan = FaultPlan { crashes, ..FaultPlan::default() };
         }
-        if self.mutant == Some(Mutant::LinkLost) {
+        if matches!(self.mutant, Some(Mutant::LinkLost | Mutant::StaleAnswerTaken)) {
             conditions.built_in = false;
         }
         let (world, plan) = (Arc::new(world), Arc::new(plan));

@@ -1,5 +1,6 @@
 //! Writes records of one kind as lines on a simulated disk, with lengths as marks.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,8 +62,8 @@ pub(super) fn output(disk: &SimDisk, rotate_rows: u64, mutant: Option<Mutant>) -
             let file = FileSink::jsonl(Arc::clone(&shared), path, kind).named(name);
             let file = file.rotate_rows(rotate_rows).rotate_after(age);
             match mutant {
-                Some(mutant @ (Mutant::FlushOvertakes | Mutant::RenameEarly)) => {
-                    Box::new(DisorderlySink { file, late: Vec::new(), mutant })
+                Some(mutant @ (Mutant::FlushOvertakes | Mutant::RenameEarly | Mutant::RecordsEarly)) => {
+                    Box::new(DisorderlySink { file, late: Vec::new(), refused: false, mutant })
                 }
                 _ => Box::new(file),
             }
@@ -186,12 +187,15 @@ impl Sink for LineSink {
     }
 }
 
-/// The sink of every crawl, but for one fault of its order.
+/// The sink of every crawl, but for one fault of its order; or, where others log too early, with so little space that each
+/// flush takes a second try, and pages are settled between.
 #[derive(Debug)]
 struct DisorderlySink {
     file: FileSink,
     /// Records that a flush overtakes.
     late: Vec<Record>,
+    /// Whether the flush that is asked for was refused once.
+    refused: bool,
     mutant: Mutant,
 }
 
@@ -221,6 +225,10 @@ impl Sink for DisorderlySink {
     }
 
     fn flush(&mut self, epoch: Epoch) -> Result<Mark, SinkError> {
+        self.refused = self.mutant == Mutant::RecordsEarly && !self.refused;
+        if self.refused {
+            return Err(failed(Path::new(OUT), "write")(ErrorKind::StorageFull.into()));
+        }
         let mark = self.file.flush(epoch)?;
         if self.mutant == Mutant::RenameEarly {
             self.file.committed(epoch)?;
