@@ -1,6 +1,5 @@
 //! Crawls simulated webs, tells which seeds do not hold, and how long a web of that size would take.
 
-use std::fs;
 use std::time::Duration;
 
 use dragline::core::report::{grouped, short_duration};
@@ -15,11 +14,8 @@ const SECS_PER_DAY: f64 = 86_400.0;
 
 const KIB: f64 = 1_024.0;
 
-/// URLs from which on memory tells more of them than of the program.
+/// URLs from which on memory tells more of them than of empty tables.
 const URLS_FOR_MEMORY_MIN: u64 = 5_000;
-
-/// URLs for which memory is extrapolated.
-const URLS_EXTRAPOLATED: u32 = 1_000_000;
 
 /// Runs `dragline simulate`.
 pub(crate) fn run(args: &SimulateArgs) -> Result<Exit, Fault> {
@@ -33,11 +29,10 @@ fn simulate(
     tell: &mut impl FnMut(&str) -> Result<(), Fault>,
 ) -> Result<Exit, Fault> {
     let simulation = |seed| Simulation { mutant, ..simulation(args, seed) };
-    let before = memory();
     let plan = Simulation { faults: Faults::None, ..simulation(args.seed_from) };
     let planned = plan.run();
     let mut broken = u64::from(!holds(&plan, &planned, args, tell)?);
-    tell(&plan_of(args, &planned, before, memory()))?;
+    tell(&plan_of(args, &planned))?;
     let (mut urls, mut lives, mut time) = (0, 0, Duration::ZERO);
     for seed in (0..args.seeds).map(|more| args.seed_from.saturating_add(more)) {
         let simulation = simulation(seed);
@@ -47,13 +42,19 @@ fn simulate(
         lives += outcome.counts.lives;
         time += outcome.virtual_time;
     }
-    let seeds = output::counted(args.seeds, "seed");
-    let done =
-        format!("{} in {} lives and {}", output::counted(urls, "URL"), grouped(lives), short_duration(time));
-    tell(&match broken {
-        0 => format!("{seeds} held: {done}"),
-        broken => format!("{} did not hold, of {seeds}: {done}", output::counted(broken, "crawl")),
-    })?;
+    if args.seeds > 0 {
+        let seeds = output::counted(args.seeds, "seed");
+        let done = format!(
+            "{} in {} lives and {}",
+            output::counted(urls, "URL"),
+            grouped(lives),
+            short_duration(time)
+        );
+        tell(&match broken {
+            0 => format!("{seeds} held: {done}"),
+            broken => format!("{} did not hold, of {seeds}: {done}", output::counted(broken, "crawl")),
+        })?;
+    }
     Ok(if broken == 0 { Exit::Done } else { Exit::Internal })
 }
 
@@ -91,7 +92,7 @@ fn holds(
 }
 
 /// Says how long a crawl without faults took, and what it needed.
-fn plan_of(args: &SimulateArgs, outcome: &Outcome, before: Option<Memory>, after: Option<Memory>) -> String {
+fn plan_of(args: &SimulateArgs, outcome: &Outcome) -> String {
     let counts = outcome.counts;
     let (done, secs) = (as_float(counts.done), outcome.virtual_time.as_secs_f64());
     let rate = if secs > 0.0 { done / secs } else { 0.0 };
@@ -103,34 +104,15 @@ fn plan_of(args: &SimulateArgs, outcome: &Outcome, before: Option<Memory>, after
         short_duration(outcome.virtual_time),
         secs / SECS_PER_DAY,
     );
-    if let (Some(before), Some(after), URLS_FOR_MEMORY_MIN..) = (before, after, counts.discovered) {
-        let grown = as_float(after.peak_kib.saturating_sub(before.now_kib));
-        let each = grown / as_float(counts.discovered.max(1));
-        let extrapolated = each * f64::from(URLS_EXTRAPOLATED) / KIB / KIB;
+    // What a small frontier takes tells of its tables and not of its URLs.
+    if counts.discovered >= URLS_FOR_MEMORY_MIN {
+        let each = counts.memory_bytes_max / counts.discovered.max(1);
         text.push_str(&format!(
-            "; memory {:.0} MiB at most, {each:.1} KiB a URL with the simulation's own ({extrapolated:.1} GiB for {})",
-            as_float(after.peak_kib) / KIB,
-            output::counted(u64::from(URLS_EXTRAPOLATED), "URL"),
+            "; memory of URLs and hosts {:.1} MiB at most, {each} bytes a URL",
+            as_float(counts.memory_bytes_max >> 10) / KIB
         ));
     }
     text
-}
-
-/// Memory of this process.
-#[derive(Clone, Copy)]
-struct Memory {
-    now_kib: u64,
-    peak_kib: u64,
-}
-
-/// Reads how much memory this process has and had at most, where the system tells.
-fn memory() -> Option<Memory> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim_start_matches(':').split_whitespace().next()?.parse().ok()
-    };
-    Some(Memory { now_kib: field("VmRSS")?, peak_kib: field("VmHWM")? })
 }
 
 /// Returns a count for a quotient that is shown to people.
@@ -167,6 +149,15 @@ mod tests {
         );
         assert!(lines[1].starts_with("3 seeds held: "), "{lines:#?}");
         assert_eq!(check("--seeds 3 --hosts 4 --pages 40 --delay 100ms", None).1, lines);
+    }
+
+    #[test]
+    fn a_plan_alone_is_one_line_that_tells_the_memory_of_many_urls() {
+        let (exit, lines) = check("--seeds 0 --hosts 20 --pages 6000 --delay 100ms", None);
+        assert_eq!((exit, lines.len()), (Exit::Done, 1), "{lines:#?}");
+        assert!(lines[0].contains(" a second; memory of URLs and hosts "), "{lines:#?}");
+        let each = lines[0].rsplit(", ").next().and_then(|each| each.split(' ').next()).unwrap();
+        assert!((20..1_000).contains(&each.parse::<u64>().unwrap()), "{lines:#?}");
     }
 
     #[test]

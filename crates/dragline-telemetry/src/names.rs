@@ -148,6 +148,7 @@ families! {
     FRONTIER_ADDED = counter("dragline_frontier_added_total", ["source"], "Distinct URLs discovered, by source.");
     FRONTIER_SKIPPED = counter("dragline_frontier_skipped_total", ["reason"], "URLs that ended skipped, by reason.");
     FRONTIER_FINISHED = counter("dragline_frontier_finished_total", ["disposition"], "URLs that ended, by disposition.");
+    FRONTIER_MEMORY = gauge("dragline_frontier_memory_bytes", [], "Memory that URLs and hosts take, in round figures.");
     FRONTIER_OLDEST_READY = gauge("dragline_frontier_oldest_ready_seconds", [], "Time the URL that has been ready longest has waited.");
     LINKS = counter("dragline_links_total", ["result"], "Links offered, by what became of them.");
     URLS = gauge("dragline_urls", ["disposition"], "URLs of the accounting identity over all lives of the crawl.");

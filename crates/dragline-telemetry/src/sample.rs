@@ -91,6 +91,7 @@ impl Telemetry {
                 gauge.set(saturated(*value));
             }
         }
+        frontier.memory.set(saturated(stats.memory_bytes));
         frontier.oldest_ready.set(stats.oldest_ready.as_secs_f64());
     }
 }
@@ -117,6 +118,7 @@ mod tests {
             urls: UrlGauge { ready: 1, delayed: 2, retry_wait: 3, in_flight: 4 },
             hosts: HostGauge { ready: 1, waiting: 2, backing_off: 3, robots_pending: 4, busy: 5, parked: 6 },
             oldest_ready: Duration::from_millis(1_500),
+            memory_bytes: 4_096,
             ..FrontierStats::default()
         }
     }
@@ -150,6 +152,7 @@ mod tests {
         check("dragline_urls{disposition=\"skipped\"}", "8");
         check("dragline_urls{disposition=\"pending\"}", "10");
         check("dragline_frontier_oldest_ready_seconds", "1.5");
+        check("dragline_frontier_memory_bytes", "4096");
         check("dragline_uncommitted_urls", "17");
         check("dragline_credits_in_use{edge=\"handler\"}", "7");
         check("dragline_credits_max{edge=\"handler\"}", "8");

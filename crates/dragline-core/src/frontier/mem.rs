@@ -323,6 +323,7 @@ impl Frontier for MemFrontier {
             urls: UrlGauge { in_flight: counts.in_flight, ..self.schedule.urls },
             hosts: self.schedule.hosts,
             oldest_ready: self.schedule.oldest_ready(self.now),
+            memory_bytes: self.memory_bytes(),
             robots_unreachable: counts.robots_unreachable.clone(),
         }
     }

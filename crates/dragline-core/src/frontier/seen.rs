@@ -47,6 +47,8 @@ pub const DEPTH_MAX: u8 = 127;
 #[derive(Debug)]
 pub struct SeenSet {
     shards: Vec<Shard>,
+    /// Slots of all shards.
+    slots: usize,
 }
 
 /// Slots of one part of the set; a slot of 0 is free, since no standing has the code 0.
@@ -59,7 +61,7 @@ struct Shard {
 impl Default for SeenSet {
     fn default() -> Self {
         let shard = || Shard { slots: vec![0; SLOTS_MIN].into(), taken: 0 };
-        Self { shards: (0..Self::SHARDS).map(|_| shard()).collect() }
+        Self { shards: (0..Self::SHARDS).map(|_| shard()).collect(), slots: Self::SHARDS * SLOTS_MIN }
     }
 }
 
@@ -76,7 +78,8 @@ impl SeenSet {
 
     /// Sets the standing of a URL; adds the URL when it was not there.
     pub fn set(&mut self, fingerprint: Fingerprint, standing: Standing) {
-        self.shards[Self::shard_of(fingerprint)].put(key_of(fingerprint) | encode(standing));
+        let shard = &mut self.shards[Self::shard_of(fingerprint)];
+        self.slots += shard.put(key_of(fingerprint) | encode(standing));
     }
 
     /// Sets many standings, one after the other; costs less than as many calls of [`SeenSet::set`].
@@ -114,8 +117,8 @@ impl SeenSet {
     }
 
     /// Returns the bytes its tables take.
-    pub fn bytes(&self) -> usize {
-        self.shards.iter().map(|shard| size_of_val(&*shard.slots)).sum()
+    pub const fn bytes(&self) -> usize {
+        self.slots * size_of::<u64>()
     }
 
     /// Returns the part of the set that a fingerprint stands in.
@@ -133,12 +136,12 @@ impl SeenSet {
         let shard = &mut self.shards[shard];
         let wanted = (shard.taken + words.len()) * 16 / FULL_SIXTEENTHS + SLOTS_MIN;
         if wanted > shard.slots.len() {
-            shard.resize(wanted);
+            self.slots += shard.resize(wanted);
         }
         let mut sound = true;
         for word in words {
             if is_known(word) {
-                shard.put(word);
+                self.slots += shard.put(word);
             } else {
                 sound = false;
             }
@@ -180,20 +183,24 @@ impl Shard {
         }
     }
 
-    fn put(&mut self, word: u64) {
-        let mut at = self.find(word & !CODE);
+    /// Sets a word; returns by how many slots the shard has grown for that.
+    fn put(&mut self, word: u64) -> usize {
+        let (mut at, mut grown) = (self.find(word & !CODE), 0);
         if self.slots[at] == 0 {
             if (self.taken + 1) * 16 > self.slots.len() * FULL_SIXTEENTHS {
                 // By three tenths: doubling would leave half of the memory free on average.
-                self.resize(self.slots.len() * 13 / 10 + SLOTS_MIN);
+                grown = self.resize(self.slots.len() * 13 / 10 + SLOTS_MIN);
                 at = self.find(word & !CODE);
             }
             self.taken += 1;
         }
         self.slots[at] = word;
+        grown
     }
 
-    fn resize(&mut self, slots: usize) {
+    /// Makes the shard larger; returns by how many slots.
+    fn resize(&mut self, slots: usize) -> usize {
+        let grown = slots - self.slots.len();
         let old = std::mem::replace(&mut self.slots, vec![0; slots].into());
         for slot in old {
             if slot != 0 {
@@ -201,6 +208,7 @@ impl Shard {
                 self.slots[at] = slot;
             }
         }
+        grown
     }
 }
 
@@ -322,6 +330,7 @@ mod tests {
         assert_eq!(seen.len(), known.len(), "a standing that changes is no new URL");
         assert!((0..1_000).all(|_| seen.get(Fingerprint(chance.fork())).is_none()));
         assert!(seen.bytes() < 13 * known.len(), "{} bytes a URL", seen.bytes() / known.len());
+        assert_eq!(seen.bytes(), seen.shards.iter().map(|shard| size_of_val(&*shard.slots)).sum::<usize>());
     }
 
     #[test]

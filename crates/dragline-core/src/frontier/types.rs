@@ -467,6 +467,8 @@ pub struct FrontierStats {
     pub hosts: HostGauge,
     /// How long the URL that has been ready longest has waited.
     pub oldest_ready: Duration,
+    /// Bytes that URLs and hosts take in memory, in round figures; `[state] memory_max` bounds them.
+    pub memory_bytes: u64,
     /// Origins whose robots.txt could not be had, with the error.
     pub robots_unreachable: Vec<(Arc<str>, Arc<str>)>,
 }

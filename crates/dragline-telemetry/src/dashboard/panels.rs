@@ -212,7 +212,14 @@ fn process() -> Vec<Panel> {
     let cpu = format!("rate({}[$__rate_interval])", select("process_cpu_seconds_total"));
     vec![
         lines("CPU", "percentunit", [(cpu, "{{instance}}")]),
-        lines("Memory", "bytes", [(select("process_resident_memory_bytes"), "{{instance}}")]),
+        lines(
+            "Memory",
+            "bytes",
+            [
+                (select("process_resident_memory_bytes"), "{{instance}}"),
+                (select(names::FRONTIER_MEMORY.name), "{{instance}} URLs and hosts"),
+            ],
+        ),
         lines(
             "File descriptors",
             "short",

@@ -69,6 +69,8 @@ pub(super) enum Life {
 pub(super) struct LifeEnd {
     pub(super) end: CrawlEnd,
     pub(super) metrics: String,
+    /// The most bytes that URLs and hosts took.
+    pub(super) memory_bytes_max: u64,
 }
 
 impl Stage {
@@ -179,7 +181,8 @@ impl Stage {
                         problems.add("metrics", error);
                         String::new()
                     });
-                    break Life::Ended(Box::new(LifeEnd { end, metrics }));
+                    let memory_bytes_max = samples.memory_bytes_max;
+                    break Life::Ended(Box::new(LifeEnd { end, metrics, memory_bytes_max }));
                 }
                 () = tokio::time::sleep(LOOK) => {}
             }

@@ -82,6 +82,8 @@ pub struct Counts {
     pub fetches: u64,
     /// Lives: one more than crashes.
     pub lives: u64,
+    /// The most bytes that URLs and hosts took in memory, in the last life.
+    pub memory_bytes_max: u64,
 }
 
 impl Simulation {
@@ -233,13 +235,15 @@ impl Counts {
         self.failed = report.failed_total();
         self.skipped = report.skipped_total();
         self.pending = report.pending;
+        self.memory_bytes_max = ended.memory_bytes_max;
     }
 }
 
 /// One line: what was done, in how many lives and how much time.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { discovered, done, redirected, failed, skipped, pending, fetches, lives } = self.counts;
+        let Counts { discovered, done, redirected, failed, skipped, pending, fetches, lives, .. } =
+            self.counts;
         write!(
             f,
             "{}: {discovered} URLs, {done} done, {redirected} redirected, {failed} failed, ",

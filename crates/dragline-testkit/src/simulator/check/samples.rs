@@ -16,6 +16,8 @@ pub(in crate::simulator) struct Samples {
     last: Option<(Time, u64, u64)>,
     /// What was last seen to move, and since when it has not.
     moved: (u64, Duration),
+    /// The most bytes that URLs and hosts took.
+    pub(in crate::simulator) memory_bytes_max: u64,
     pub(in crate::simulator) problems: Problems,
 }
 
@@ -23,6 +25,7 @@ impl Samples {
     /// Looks at a sample; each is looked at once.
     pub(in crate::simulator) fn look(&mut self, status: &Status, pages_max: usize) {
         let stats = &status.stats;
+        self.memory_bytes_max = self.memory_bytes_max.max(stats.memory_bytes);
         let settled = stats.discovered - stats.pending;
         match self.last.replace((status.now, stats.discovered, settled)) {
             Some((at, ..)) if at == status.now => return,
