@@ -10,7 +10,6 @@ use super::counts::Counts;
 use super::durable::{self, Journal, Shelf};
 use super::errand::Errand;
 use super::hosts::{HostId, HostTable};
-use super::offer::Memory;
 use super::queue::HostWork;
 use super::schedule::Schedule;
 use super::seen::SeenSet;
@@ -76,7 +75,6 @@ pub struct MemFrontier {
     pub(super) by_shard: Vec<Vec<HostId>>,
     #[cfg(feature = "mutants")]
     pub(super) mutant: Option<super::Mutant>,
-    pub(super) memory: Memory,
     /// The host of the last URL that was discovered.
     pub(super) recent: Option<HostId>,
     /// A host whose plan is out of date until the end of the offer.
@@ -124,7 +122,6 @@ impl MemFrontier {
             by_shard: vec![Vec::new(); durable::HOST_SHARDS.into()],
             #[cfg(feature = "mutants")]
             mutant: None,
-            memory: Memory::default(),
             recent: None,
             unplanned: None,
             base: Wall::default(),

@@ -18,15 +18,6 @@ use crate::url::{CanonicalUrl, Fingerprint};
 const URL_BYTES: usize = 512;
 /// Bytes of a host; measured, rounded up.
 const HOST_BYTES: usize = 1_024;
-/// URLs that are discovered between two counts of the memory.
-const MEMORY_COUNT_EVERY: u64 = 4_096;
-
-/// What the last count of the memory found.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    bytes: u64,
-    count_again_at: u64,
-}
 
 /// A URL that was never offered before.
 #[derive(Debug)]
@@ -170,17 +161,10 @@ impl MemFrontier {
         self.recent.filter(is_same).or_else(|| self.table.find(&url.host_key()))
     }
 
-    /// Whether the frontier is as large as it may become. Counted anew now and then only: each count costs a look at
-    /// every part of the seen set.
-    fn is_out_of_memory(&mut self) -> bool {
-        if self.rules.limits.memory_max == 0 {
-            return false;
-        }
-        if self.counts.discovered >= self.memory.count_again_at {
-            self.memory.bytes = self.memory_bytes();
-            self.memory.count_again_at = self.counts.discovered + MEMORY_COUNT_EVERY;
-        }
-        self.memory.bytes >= self.rules.limits.memory_max
+    /// Whether the frontier is as large as it may become.
+    fn is_out_of_memory(&self) -> bool {
+        let most = self.rules.limits.memory_max;
+        most > 0 && self.memory_bytes() >= most
     }
 
     /// Returns the bytes that the frontier takes, in round figures for what is not counted exactly.

@@ -6,6 +6,7 @@ mod frontier_fold;
 mod frontier_hosts;
 mod frontier_kit;
 mod frontier_life;
+mod frontier_limits;
 mod frontier_robots;
 mod hops;
 mod robots;
