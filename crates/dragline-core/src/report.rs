@@ -183,7 +183,7 @@ impl Report {
 /// One line of counts, then a line for each origin whose robots.txt could not be had.
 ///
 /// ```text
-/// done 1,231  failed 10 (timeout 6, dns_error 3, tls_error 1)  skipped 821 (scope 790, robots 31)  links seen again 8,001  4m12s
+/// done 1,231  failed 10 (timeout 6, tls_error 4)  skipped 821 (scope 790, robots 31)  links seen again 8,001  refused 5 (depth 5)  4m12s
 /// ```
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -199,6 +199,11 @@ impl fmt::Display for Report {
             write!(f, "  pending {}", grouped(self.pending))?;
         }
         write!(f, "  links seen again {}", grouped(self.links_seen_again))?;
+        let refused = self.links_refused.iter().filter(|(_, count)| **count > 0);
+        if refused.clone().next().is_some() {
+            write!(f, "  refused {}", grouped(self.links_refused.values().sum()))?;
+            write_details(f, refused.map(|(reason, count)| (*reason, *count)))?;
+        }
         write!(f, "  {}", short_duration(self.totals.duration))?;
         if self.totals.starts > 1 {
             write!(f, " in {} starts", grouped(self.totals.starts.into()))?;
@@ -317,7 +322,7 @@ mod tests {
         assert_eq!(
             report().to_string(),
             "done 1,231  redirected 2  failed 10 (timeout 6, dns_error 3, tls_error 1)  \
-             skipped 821 (scope 790, robots 31)  links seen again 8,001  4m12s"
+             skipped 821 (scope 790, robots 31)  links seen again 8,001  refused 5 (depth 4, invalid_url 1)  4m12s"
         );
     }
 
