@@ -32,18 +32,20 @@ fn a_finished_crawl_visits_again_what_is_due_and_says_what_has_changed() {
     place.crawl(&[&url]).assert(0, &["finished on 20"]);
     assert_eq!(server.log().count(), asked, "without a policy nothing is visited again");
 
-    // Whoever comes too early is told that the crawl has finished.
+    // Whoever comes too early is told that the crawl has finished, or finds only those due that were visited first.
     let visited = || {
         place.crawl(&again).assert(0, &["finished"]);
-        server.log().count_of("/other") == 2
+        ["/", "/same", "/other", "/gone"].iter().all(|path| server.log().count_of(path) >= 2)
     };
-    assert!(wait_until(PATIENCE, visited), "nothing was due");
+    assert!(wait_until(PATIENCE, visited), "not all was due");
     let mut changes: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in rows(&place.path("out/pages.jsonl")) {
         let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
         let path = text("url").trim_start_matches(url.as_str()).to_owned();
         changes.entry(path).or_default().push(format!("{} {}", row["generation"], text("change")));
     }
+    // On a slow machine the first are due once more before the last are visited again.
+    changes.values_mut().for_each(|changes| changes.truncate(2));
     let expected = [
         ("", ["0 new", "1 unchanged"]),
         ("gone", ["0 new", "1 gone"]),
