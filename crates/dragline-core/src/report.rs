@@ -199,10 +199,11 @@ impl fmt::Display for Report {
             write!(f, "  pending {}", grouped(self.pending))?;
         }
         write!(f, "  links seen again {}", grouped(self.links_seen_again))?;
-        let refused = self.links_refused.iter().filter(|(_, count)| **count > 0);
-        if refused.clone().next().is_some() {
-            write!(f, "  refused {}", grouped(self.links_refused.values().sum()))?;
-            write_details(f, refused.map(|(reason, count)| (*reason, *count)))?;
+        let refused = self.links_refused.values().sum();
+        if refused > 0 {
+            write!(f, "  refused {}", grouped(refused))?;
+            let reasons = self.links_refused.iter().filter(|(_, count)| **count > 0);
+            write_details(f, reasons.map(|(reason, count)| (*reason, *count)))?;
         }
         write!(f, "  {}", short_duration(self.totals.duration))?;
         if self.totals.starts > 1 {

@@ -21,8 +21,8 @@ pub fn check(rules: &TrapRules, url: &CanonicalUrl) -> Option<Decision<SkipReaso
     let trap = |key| Some(Decision::by_key(SkipReason::Trap, key));
     let path = url.path().strip_prefix('/').unwrap_or_default();
     let path = path.strip_suffix('/').unwrap_or(path);
-    let slashes = || path.bytes().filter(|&byte| byte == b'/').count();
-    let segments = if path.is_empty() { 0 } else { slashes() + 1 };
+    let slashes = path.bytes().filter(|&byte| byte == b'/').count();
+    let segments = if path.is_empty() { 0 } else { slashes + 1 };
     if segments > rules.path_segments_max {
         return trap("traps.path_segments_max");
     }
